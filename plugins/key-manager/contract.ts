@@ -1,0 +1,18 @@
+import type { Closable } from '../../common/lifecycle.ts';
+import type { KeyType, Signer } from '../../spiffe/signer.ts';
+
+/** A key that a KeyManager holds under a name. */
+export interface Key extends Signer {
+  readonly id: string;
+}
+
+/** Keeps the private keys of a server or an agent. */
+export interface KeyManager extends Partial<Closable> {
+  /**
+   * Makes a new key under `id`, replacing the one that was there. When it resolves, the key survives a crash (unless
+   * the manager keeps keys in memory only).
+   */
+  generateKey(id: string, keyType: KeyType): Promise<Key>;
+  getKey(id: string): Promise<Key | undefined>;
+  listKeys(): Promise<readonly Key[]>;
+}
