@@ -1,0 +1,130 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { scratchFolder } from '../../test/support/scratch.ts';
+import { silentLogger } from '../log/logger.ts';
+import type { Closable } from '../lifecycle.ts';
+import type { PeerProcess } from './peer-process.ts';
+import { listenUnix } from './unix-listener.ts';
+
+const LAST_PID = '/proc/sys/kernel/ns_last_pid';
+const folder = scratchFolder();
+let count = 0;
+const open: (Closable | ChildProcess)[] = [];
+
+afterEach(async () => {
+  for (const one of open.splice(0)) {
+    if ('kill' in one) one.kill('SIGKILL');
+    else await one.close();
+  }
+});
+
+/** A listener that hands over its first caller; `accepted` stays pending when the caller was dropped. */
+async function listener(): Promise<{ file: string; accepted: Promise<PeerProcess> }> {
+  count += 1;
+  const file = path.join(folder, `${count}.sock`);
+  const { promise, resolve } = deferred<PeerProcess>();
+  const closable = await listenUnix({
+    path: file,
+    mode: 0o777,
+    directoryMode: 0o755,
+    track: true,
+    log: silentLogger,
+    onSocket: (_socket, peer) => peer.process && resolve(peer.process),
+  });
+  open.push(closable);
+  return { file, accepted: promise };
+}
+
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
+
+const CONNECT = 'require("net").connect(process.argv[1]).on("connect", () => console.log("connected"))';
+
+/** Starts `sleep` under a given PID by telling the kernel which PID it gave out last. */
+function spawnAs(pid: number): ChildProcess | undefined {
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    writeFileSync(LAST_PID, String(pid - 1));
+    const child = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
+    open.push(child);
+    if (child.pid === pid) return child;
+    child.kill('SIGKILL');
+  }
+  return undefined;
+}
+
+function canChoosePids(): boolean {
+  try {
+    writeFileSync(LAST_PID, readFileSync(LAST_PID));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('readPeerProcess', () => {
+  it('names the process that connected, with its effective user and group', async () => {
+    const { file, accepted } = await listener();
+    const child = spawn(process.execPath, ['-e', CONNECT, file], { stdio: ['ignore', 'pipe', 'inherit'] });
+    open.push(child);
+    const peer = await accepted;
+    expect(peer).toMatchObject({ pid: child.pid, uid: process.geteuid?.(), gid: process.getegid?.() });
+    expect(peer.isSame()).toBe(true);
+  });
+
+  it('is no longer the same once the process has ended', async () => {
+    const { file, accepted } = await listener();
+    const child = spawn(process.execPath, ['-e', CONNECT, file], { stdio: ['ignore', 'pipe', 'inherit'] });
+    open.push(child);
+    const peer = await accepted;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    expect(peer.isSame()).toBe(false);
+  });
+
+  it('is not the same after close', async () => {
+    const { file, accepted } = await listener();
+    const socket = net.connect(file);
+    const peer = await accepted;
+    expect(peer.isSame()).toBe(true);
+    peer.close();
+    expect(peer.isSame()).toBe(false);
+    socket.destroy();
+  });
+
+  const reuse = canChoosePids() ? it : it.skip;
+  if (!canChoosePids()) console.warn(`PID reuse tests skipped: ${LAST_PID} cannot be written (root is needed)`);
+
+  reuse('tells a process that took over the PID of a caller from the caller', async () => {
+    const { file, accepted } = await listener();
+    const child = spawn(process.execPath, ['-e', CONNECT, file], { stdio: ['ignore', 'pipe', 'inherit'] });
+    open.push(child);
+    const peer = await accepted;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const impostor = spawnAs(peer.pid);
+    expect(impostor?.pid).toBe(peer.pid);
+    expect(readlinkSync(`/proc/${peer.pid}/exe`)).toMatch(/sleep|coreutils|busybox/);
+    expect(peer.isSame()).toBe(false);
+  });
+
+  reuse('is not fooled when the PID is taken over before the connection is accepted', async () => {
+    const { file, accepted } = await listener();
+    // While these two run synchronously our event loop cannot accept: the caller connects, ends, and is replaced.
+    const caller = spawnSync(process.execPath, ['-e', `${CONNECT}.on("connect", () => process.exit())`, file]);
+    expect(String(caller.stdout)).toBe('connected\n');
+    const impostor = spawnAs(caller.pid);
+    expect(impostor?.pid).toBe(caller.pid);
+    const dropped = new Promise<'dropped'>((resolve) => setTimeout(() => resolve('dropped'), 500));
+    const outcome = await Promise.race([accepted, dropped]);
+    expect(outcome === 'dropped' ? false : outcome.isSame()).toBe(false);
+  });
+});

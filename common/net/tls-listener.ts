@@ -1,0 +1,135 @@
+import { constants, type KeyObject } from 'node:crypto';
+import tls from 'node:tls';
+import { FinialError, messageOf } from '../errors.ts';
+import type { Closable } from '../lifecycle.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Observable } from '../observable.ts';
+import type { Peer, PeerCertificate } from '../rpc/call.ts';
+
+/** The certificate chain (DER, leaf first, no root) that a listener presents, with the leaf's key. */
+export interface TlsIdentity {
+  readonly chain: readonly Buffer[];
+  readonly privateKey: KeyObject;
+}
+
+export interface TlsListenerOptions {
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** Each new value is what the next handshake sees; connections that are open stay. */
+  readonly identity: Observable<TlsIdentity>;
+  /**
+   * Judges a presented chain (DER, leaf first) by the bundle of its own trust domain.
+   *
+   * @throws when it is not to be trusted; the connection is then closed
+   */
+  verifyPeer(chain: readonly Buffer[]): PeerCertificate;
+  onSocket(socket: tls.TLSSocket, peer: Extract<Peer, { transport: 'tcp' }>): void;
+  readonly log: Logger;
+}
+
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+const MOST_CONNECTIONS = 8192;
+/** A peer presents its leaf and intermediates; more than this is an attempt to keep us busy. */
+const LONGEST_CHAIN = 16;
+
+/**
+ * Serves HTTP/2 over TLS 1.2 or newer. A client certificate is asked for but optional; one that is presented must
+ * verify. Sessions are never resumed: a resumed one would carry no chain to judge (DESIGN.md decision 5).
+ *
+ * @throws FinialError `failed-precondition` when the address cannot be bound
+ */
+export async function listenTls(options: TlsListenerOptions): Promise<Closable & { readonly port: number }> {
+  const sockets = new Set<tls.TLSSocket>();
+  const server = tls.createServer({
+    ...secureContext(options.identity.current),
+    ALPNProtocols: ['h2'],
+    requestCert: true,
+    // The chain is judged below, per trust domain; OpenSSL's one pool of roots could not.
+    rejectUnauthorized: false,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+  });
+  server.maxConnections = MOST_CONNECTIONS;
+  server.on('secureConnection', (socket) => accept(socket, options, sockets));
+  server.on('tlsClientError', (error, socket) => {
+    options.log.debug('TLS handshake failed', { caller_addr: socket.remoteAddress, error });
+    socket.destroy();
+  });
+  const unsubscribe = options.identity.subscribe((identity) => server.setSecureContext(secureContext(identity)));
+  const port = await listen(server, options);
+  server.on('error', (error) => options.log.error('Listener failed', { error }));
+  return {
+    port,
+    async close() {
+      unsubscribe();
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+/** Everything is repeated on each rotation, since `setSecureContext` resets whatever it is not given. */
+function secureContext(identity: TlsIdentity): tls.SecureContextOptions {
+  return {
+    cert: identity.chain.map(toPem).join(''),
+    key: identity.privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    // An empty list keeps the public roots out and sends no hints about acceptable authorities.
+    ca: [],
+    minVersion: 'TLSv1.2',
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+  };
+}
+
+function toPem(der: Buffer): string {
+  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
+  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
+}
+
+function accept(socket: tls.TLSSocket, options: TlsListenerOptions, sockets: Set<tls.TLSSocket>): void {
+  const address = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/, '');
+  socket.on('error', (error) => options.log.debug('Connection failed', { caller_addr: address, error }));
+  try {
+    if (socket.alpnProtocol !== 'h2') throw new FinialError('failed-precondition', 'client does not speak HTTP/2');
+    const chain = presentedChain(socket);
+    const certificate = chain.length === 0 ? undefined : options.verifyPeer(chain);
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    options.onSocket(socket, { transport: 'tcp', address, port: socket.remotePort ?? 0, certificate });
+  } catch (error) {
+    options.log.warn('Connection refused', { caller_addr: address, error: messageOf(error) });
+    socket.destroy();
+  }
+}
+
+/** The chain as the client sent it, DER, leaf first; empty without a client certificate. */
+function presentedChain(socket: tls.TLSSocket): Buffer[] {
+  const chain: Buffer[] = [];
+  const seen = new Set<string>();
+  // Node's types say that this is always there; on a connection without a certificate it is not.
+  let next: tls.DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  while (next?.raw !== undefined && !seen.has(next.fingerprint256)) {
+    if (chain.length === LONGEST_CHAIN) {
+      throw new FinialError('unauthenticated', `certificate chain is longer than ${LONGEST_CHAIN}`);
+    }
+    seen.add(next.fingerprint256);
+    chain.push(next.raw);
+    next = next.issuerCertificate;
+  }
+  return chain;
+}
+
+function listen(server: tls.Server, { host, port }: TlsListenerOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why =
+        error.code === 'EADDRINUSE' ? 'another process is listening there' : (error.code ?? error.message);
+      reject(new FinialError('failed-precondition', `cannot listen on ${host}:${port}: ${why}`, { cause: error }));
+    });
+    server.listen({ host, port }, () => {
+      server.removeAllListeners('error');
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : port);
+    });
+  });
+}
