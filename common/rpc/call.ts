@@ -58,10 +58,7 @@ export type BidiHandler<Request, Response> = (
  * Runs before the handler of each call, in the order given to the server; throwing refuses the call. The function it may
  * resolve to runs when the call has ended, in reverse order.
  */
-export type Interceptor = (
-  call: Call,
-  request: unknown,
-) => Promise<undefined | ((outcome: CallOutcome) => void)>;
+export type Interceptor = (call: Call, request: unknown) => Promise<undefined | ((outcome: CallOutcome) => void)>;
 
 /** How a call ended; `error` is absent on success. */
 export interface CallOutcome {

@@ -1,0 +1,113 @@
+import type { Duplex } from 'node:stream';
+import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { Logger } from '../log/logger.ts';
+import { FinialError } from '../errors.ts';
+import type { Interceptor, Peer } from './call.ts';
+import { type CallEnvironment, grpcHandler, type LiveCall } from './serve.ts';
+import type { ImplementedService, LoadedMethod } from './service.ts';
+
+/** A gRPC server that is handed its connections, by listeners that know who is at the other end. */
+export interface RpcServer {
+  /** Serves calls on `socket` from now on; handlers see `peer`. A server that was told to stop drops the socket. */
+  accept(socket: Duplex, peer: Peer): void;
+  /**
+   * Takes no more calls, ends streams with `unavailable`, and lets single calls finish for up to `graceMs`; then breaks
+   * off what is left. Resolves when no connection is open. A handler that ignores its signal may outlive this.
+   */
+  stop(graceMs: number): Promise<void>;
+}
+
+export interface RpcServerOptions {
+  readonly services: readonly ImplementedService[];
+  /** Run before each handler in this order. */
+  readonly interceptors: readonly Interceptor[];
+  readonly log: Logger;
+  readonly limits?: RpcServerLimits;
+}
+
+export interface RpcServerLimits {
+  /** Size of one request, after decompression; 4 MiB unless told. */
+  readonly maxReceiveBytes?: number | undefined;
+  /** Simultaneous calls on one connection; 1000 unless told. More wait on the client's side. */
+  readonly maxConcurrentStreams?: number | undefined;
+  /** A connection this old takes no more calls, so that clients spread out anew; unlimited unless told. */
+  readonly maxConnectionAgeMs?: number | undefined;
+}
+
+const DEFAULT_RECEIVE_BYTES = 4 * 1024 * 1024;
+const DEFAULT_STREAMS = 1000;
+/** A silent connection is asked for a sign of life this often, and dropped when none comes in the second time. */
+const KEEPALIVE_MS = 2 * 3600 * 1000;
+const KEEPALIVE_ANSWER_MS = 20_000;
+
+export function createRpcServer(options: RpcServerOptions): RpcServer {
+  const { log, limits = {} } = options;
+  const peers = new Map<string, Peer>();
+  const live = new Set<LiveCall>();
+  const server = new Server({
+    'grpc.enable_channelz': 0,
+    'grpc.max_receive_message_length': limits.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES,
+    'grpc.max_concurrent_streams': limits.maxConcurrentStreams ?? DEFAULT_STREAMS,
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_ANSWER_MS,
+    ...(limits.maxConnectionAgeMs === undefined ? {} : { 'grpc.max_connection_age_ms': limits.maxConnectionAgeMs }),
+  });
+  const environment: CallEnvironment = { peers, live, interceptors: options.interceptors, log };
+  for (const service of options.services) addService(server, service, environment);
+
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  let connections = 0;
+  let stopping: Promise<void> | undefined;
+  return {
+    accept(socket, peer) {
+      socket.on('error', (error) => log.debug('Connection failed', { error }));
+      if (stopping !== undefined || socket.destroyed) {
+        socket.destroy();
+        return;
+      }
+      connections += 1;
+      const key = `connection-${connections}`;
+      nameConnection(socket, key);
+      peers.set(key, peer);
+      socket.once('close', () => peers.delete(key));
+      injector.injectConnection(socket);
+    },
+    stop(graceMs) {
+      stopping ??= stop(server, live, graceMs);
+      return stopping;
+    },
+  };
+}
+
+function addService(server: Server, service: ImplementedService, environment: CallEnvironment): void {
+  const definition: Record<string, LoadedMethod> = {};
+  const implementation: UntypedServiceImplementation = {};
+  for (const method of service.methods) {
+    // Handlers of ours give bytes, encoded where a failure can still become a status.
+    const responseSerialize = (value: object): Buffer => value as Buffer;
+    definition[method.name] = { ...method.definition, responseSerialize };
+    implementation[method.name] = grpcHandler(method, environment);
+  }
+  server.addService(definition, implementation);
+}
+
+/** The library tells calls apart by the address of their socket alone, so each connection gets an address of its own. */
+function nameConnection(socket: Duplex, key: string): void {
+  Object.defineProperty(socket, 'remoteAddress', { value: key, configurable: true });
+  Object.defineProperty(socket, 'remotePort', { value: undefined, configurable: true });
+}
+
+async function stop(server: Server, live: ReadonlySet<LiveCall>, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    // Its error only says that the server had no port of its own.
+    server.tryShutdown(() => resolve());
+  });
+  const reason = new FinialError('unavailable', 'the server is shutting down');
+  for (const call of live) if (call.streaming) call.abort(reason);
+  const force = setTimeout(() => {
+    for (const call of live) call.abort(reason);
+    server.forceShutdown();
+  }, graceMs);
+  await closed;
+  clearTimeout(force);
+}

@@ -1,0 +1,92 @@
+// Generates the TypeScript types below proto/gen from the .proto files the product speaks; `--check` only compares.
+// Plain JavaScript on purpose: it runs before anything is compiled.
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+
+/**
+ * Folder below proto/gen, and the .proto files whose types (and those they import) go there. Files without a package
+ * must not share one: their global names would land on each other. What is stored stands apart from what is spoken.
+ */
+const outputs = {
+  '.': [
+    'google/rpc/status.proto',
+    'grpc/health/v1/health.proto',
+    'spire/agent/debug/v1/debug.proto',
+    'spire/api/agent/delegatedidentity/v1/delegatedidentity.proto',
+    'spire/api/agent/logger/v1/logger.proto',
+    'spire/api/server/agent/v1/agent.proto',
+    'spire/api/server/bundle/v1/bundle.proto',
+    'spire/api/server/debug/v1/debug.proto',
+    'spire/api/server/entry/v1/entry.proto',
+    'spire/api/server/localauthority/v1/localauthority.proto',
+    'spire/api/server/logger/v1/logger.proto',
+    'spire/api/server/svid/v1/svid.proto',
+    'spire/api/server/trustdomain/v1/trustdomain.proto',
+    'spire/api/types/status.proto',
+  ],
+  workload: ['workload.proto'],
+  storage: ['private/server/journal/journal.proto', 'spire/common/common.proto'],
+};
+
+/** These must equal the options of common/rpc/definitions.ts, which loads the same files at run time. */
+const shape = ['--keepCase', '--longs=String', '--enums=String', '--defaults', '--oneofs'];
+
+/** Writes all types below `target`, one run per .proto file so that each is resolved in a root of its own. */
+function generate(target) {
+  const tool = path.join(root, 'node_modules/@grpc/proto-loader/build/bin/proto-loader-gen-types.js');
+  for (const [folder, files] of Object.entries(outputs)) {
+    for (const file of files) {
+      const output = path.join(target, folder);
+      const args = [...shape, '--includeDirs=proto', '--importFileExtension=.ts', `--outDir=${output}`, file];
+      const result = spawnSync(process.execPath, [tool, ...args], { cwd: root, encoding: 'utf8' });
+      if (result.status !== 0) throw new Error(`${file}: ${result.stderr || result.error?.message}`);
+    }
+  }
+  for (const [file, text] of contents(target)) writeFileSync(path.join(target, file), readonlyLists(text));
+}
+
+/** Lists of messages to send become readonly, so that frozen values can be sent; only those fields are optional lists. */
+function readonlyLists(text) {
+  return text.replace(/^( {2}'\w+'\?: )(\(.*\)\[\];)$/gm, '$1readonly $2');
+}
+
+/** Every file below `dir` by its relative path, with its text. */
+function contents(dir) {
+  if (!existsSync(dir)) return new Map();
+  const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return new Map(
+    files.map((entry) => {
+      const file = path.join(entry.parentPath ?? entry.path, entry.name);
+      return [path.relative(dir, file), readFileSync(file, 'utf8')];
+    }),
+  );
+}
+
+const scratch = mkdtempSync(path.join(tmpdir(), 'finial-generate-'));
+try {
+  generate(scratch);
+  const committed = path.join(root, 'proto/gen');
+  const have = contents(committed);
+  const want = contents(scratch);
+  const differing = [...new Set([...have.keys(), ...want.keys()])]
+    .filter((file) => have.get(file) !== want.get(file))
+    .toSorted((a, b) => (a < b ? -1 : 1));
+  if (process.argv.includes('--check')) {
+    for (const file of differing) console.error(`proto/gen/${file} is not what the .proto files give`);
+    if (differing.length > 0) {
+      console.error('run: npm run generate');
+      process.exitCode = 1;
+    }
+  } else if (differing.length > 0) {
+    rmSync(committed, { recursive: true, force: true });
+    cpSync(scratch, committed, { recursive: true });
+    console.log(`proto/gen: ${differing.length} files changed, ${want.size} in all`);
+  }
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
