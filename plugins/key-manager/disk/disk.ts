@@ -1,0 +1,43 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { FinialError, messageOf } from '../../../common/errors.ts';
+import { object, required, string } from '../../../common/config/schema.ts';
+import { definePlugin } from '../../plugin.ts';
+import type { KeyManager } from '../contract.ts';
+import { keysInProcess } from '../../../common/keys-in-process.ts';
+import { readKeyFile, writeKeyFile } from './key-file.ts';
+
+/** The server's half: all keys in the one file that `keys_path` names. */
+export const serverDiskKeyManager = definePlugin({
+  type: 'KeyManager',
+  name: 'disk',
+  config: object({ keys_path: required(string()) }),
+  create: (config): Promise<KeyManager> => keysInFile(config.keys_path),
+});
+
+/** The agent's half: all keys in `keys.json` of the folder that `directory` names; made, for the owner only, if missing. */
+export const agentDiskKeyManager = definePlugin({
+  type: 'KeyManager',
+  name: 'disk',
+  config: object({ directory: required(string()) }),
+  async create(config): Promise<KeyManager> {
+    await prepareFolder(config.directory);
+    return keysInFile(path.join(config.directory, 'keys.json'));
+  },
+});
+
+async function keysInFile(file: string): Promise<KeyManager> {
+  return keysInProcess({ keys: await readKeyFile(file), persist: (keys) => writeKeyFile(file, keys) });
+}
+
+/** Finds out at start, and not at the first rotation, that the folder cannot be written. */
+async function prepareFolder(folder: string): Promise<void> {
+  const probe = path.join(folder, '.probe');
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await writeFile(probe, '', { mode: 0o600 });
+    await rm(probe);
+  } catch (error) {
+    throw new FinialError('failed-precondition', `directory validation failed: ${messageOf(error)}`, { cause: error });
+  }
+}

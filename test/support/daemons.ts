@@ -1,0 +1,251 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+
+const root = path.resolve(import.meta.dirname, '../..');
+const bin = (name: string): string => path.join(root, 'bin', name);
+
+/** How long a daemon may take for anything before a test fails; generous, since CI machines are slow. */
+const PATIENCE_MS = 15_000;
+
+/** What a finished command printed. */
+export interface Finished {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+  /** Runs as this user and group; needs root. */
+  readonly uid?: number;
+  readonly cwd?: string;
+}
+
+/** Runs one of our commands to its end. */
+export async function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+  const child = spawn(process.execPath, [bin(program), ...args], {
+    stdio: 'pipe',
+    env: { ...process.env, ...options.env },
+    ...(options.uid !== undefined && { uid: options.uid, gid: options.uid }),
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
+  });
+  child.stdin.end(options.stdin ?? '');
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (part) => {
+    out += String(part);
+  });
+  child.stderr.on('data', (part) => {
+    err += String(part);
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, out, err };
+}
+
+/** A server or an agent as a process, with its output collected. */
+export class Daemon {
+  readonly #program: string;
+  readonly #args: readonly string[];
+  #child: ChildProcess | undefined;
+  #output = '';
+
+  constructor(program: string, args: readonly string[]) {
+    this.#program = program;
+    this.#args = args;
+  }
+
+  start(more: readonly string[] = []): void {
+    const child = spawn(process.execPath, [bin(this.#program), ...this.#args, ...more], { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (part) => {
+        this.#output += String(part);
+      });
+    }
+    this.#child = child;
+  }
+
+  /** Everything it printed since it was made, over all its starts. */
+  get output(): string {
+    return this.#output;
+  }
+
+  get running(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Ends it and resolves to its exit code. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | null> {
+    const child = this.#child;
+    if (child === undefined || !this.running) return child?.exitCode ?? null;
+    child.kill(signal);
+    await once(child, 'exit');
+    return child.exitCode;
+  }
+
+  /** Resolves to the exit code once it has ended by itself. */
+  async ended(): Promise<number | null> {
+    if (this.#child !== undefined && this.running) await once(this.#child, 'exit');
+    return this.#child?.exitCode ?? null;
+  }
+}
+
+/** Asks until `attempt` no longer throws. */
+export async function eventually<T>(what: string, attempt: () => Promise<T> | T): Promise<T> {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (Date.now() > deadline) throw new Error(`${what} did not come about: ${String(error)}`, { cause: error });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+/** A port that nobody listens on at this moment. */
+export async function freePort(): Promise<number> {
+  const probe = net.createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+export interface SiteOptions {
+  /** Lines for the `server` block. */
+  readonly server?: string;
+  /** Lines for the `agent` block. */
+  readonly agent?: string;
+}
+
+/** A server and an agent with files of their own below a folder. */
+export interface Site {
+  readonly folder: string;
+  readonly port: number;
+  readonly server: Daemon;
+  readonly agent: Daemon;
+  readonly serverSocket: string;
+  readonly agentSocket: string;
+  /** Runs a `spire-server` command against the site's server. */
+  serverCommand(...args: string[]): Promise<Finished>;
+  /** Runs a `spire-agent` command against the site's agent. */
+  agentCommand(...args: string[]): Promise<Finished>;
+  /** Starts the server and waits until it is healthy. */
+  startServer(): Promise<void>;
+  /** Attests the agent with a fresh token and waits until it is healthy; resolves to its SPIFFE ID. */
+  attestAgent(): Promise<string>;
+  /** Starts the agent on what it has on disk. */
+  restartAgent(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export const TRUST_DOMAIN = 'example.org';
+
+/** Writes the configuration of a site; nothing runs yet. */
+export async function makeSite(folder: string, options: SiteOptions = {}): Promise<Site> {
+  const port = await freePort();
+  const at = (...parts: string[]): string => path.join(folder, ...parts);
+  for (const name of ['server', 'agent']) mkdirSync(at(name), { recursive: true });
+  writeFileSync(at('server.conf'), serverConfig(at, port, options.server ?? ''));
+  writeFileSync(at('agent.conf'), agentConfig(at, port, options.agent ?? ''));
+  const serverSocket = at('private', 'api.sock');
+  const agentSocket = at('public', 'api.sock');
+  const server = new Daemon('spire-server', ['run', '-config', at('server.conf')]);
+  const agent = new Daemon('spire-agent', ['run', '-config', at('agent.conf')]);
+  const serverCommand = (...args: string[]) => run('spire-server', [...args, '-socketPath', serverSocket]);
+  const agentCommand = (...args: string[]) => run('spire-agent', [...args, '-socketPath', agentSocket]);
+  const healthy = async (what: 'server' | 'agent', daemon: Daemon, command: typeof serverCommand): Promise<void> => {
+    await eventually(`a healthy ${what}`, async () => {
+      const { code, err } = await command('healthcheck');
+      if (code !== 0) throw new Error(`${err}\n${daemon.output}`);
+    });
+  };
+  return {
+    folder,
+    port,
+    server,
+    agent,
+    serverSocket,
+    agentSocket,
+    serverCommand,
+    agentCommand,
+    async startServer() {
+      server.start();
+      await healthy('server', server, serverCommand);
+    },
+    async attestAgent() {
+      const bundle = await serverCommand('bundle', 'show');
+      writeFileSync(at('bundle.pem'), bundle.out);
+      const { out } = await serverCommand('token', 'generate', '-spiffeID', `spiffe://${TRUST_DOMAIN}/node`);
+      const token = /Token: (\S+)/.exec(out)?.[1] ?? '';
+      agent.start(['-joinToken', token]);
+      await healthy('agent', agent, agentCommand);
+      return `spiffe://${TRUST_DOMAIN}/spire/agent/join_token/${token}`;
+    },
+    async restartAgent() {
+      agent.start();
+      await healthy('agent', agent, agentCommand);
+    },
+    async stop() {
+      await agent.stop('SIGKILL');
+      await server.stop('SIGKILL');
+    },
+  };
+}
+
+function serverConfig(at: (...parts: string[]) => string, port: number, more: string): string {
+  return `server {
+  bind_address = "127.0.0.1"
+  bind_port = "${port}"
+  socket_path = "${at('private', 'api.sock')}"
+  trust_domain = "${TRUST_DOMAIN}"
+  data_dir = "${at('server')}"
+  log_level = "DEBUG"
+  ${more}
+}
+plugins {
+  DataStore "sql" { plugin_data { database_type = "sqlite3" connection_string = "${at('server', 'datastore.sqlite3')}" } }
+  KeyManager "disk" { plugin_data { keys_path = "${at('server', 'keys.json')}" } }
+  NodeAttestor "join_token" { plugin_data {} }
+}
+`;
+}
+
+function agentConfig(at: (...parts: string[]) => string, port: number, more: string): string {
+  return `agent {
+  data_dir = "${at('agent')}"
+  log_level = "DEBUG"
+  server_address = "127.0.0.1"
+  server_port = ${port}
+  socket_path = "${at('public', 'api.sock')}"
+  trust_bundle_path = "${at('bundle.pem')}"
+  trust_domain = "${TRUST_DOMAIN}"
+  ${more}
+}
+plugins {
+  NodeAttestor "join_token" { plugin_data {} }
+  KeyManager "disk" { plugin_data { directory = "${at('agent')}" } }
+  WorkloadAttestor "unix" { plugin_data { discover_workload_path = true workload_size_limit = -1 } }
+}
+`;
+}
+
+/** The IDs of the roots in a bundle as `bundle show -output json` prints it, and those of its JWT keys. */
+export function authoritiesOf(bundleJson: string): { x509: string[]; jwt: string[] } {
+  const bundle = JSON.parse(bundleJson) as {
+    x509_authorities: { asn1: string }[];
+    jwt_authorities: { key_id: string }[];
+  };
+  return { x509: bundle.x509_authorities.map(({ asn1 }) => asn1), jwt: bundle.jwt_authorities.map(({ key_id }) => key_id) };
+}
+
+/** The mode bits of files that matter are asserted on their text form. */
+export function fileText(...parts: string[]): string {
+  return readFileSync(path.join(...parts), 'utf8');
+}
