@@ -169,7 +169,8 @@ function toContext(response: X509SVIDResponse__Output): X509Context {
   });
   const [first, ...rest] = svids;
   if (first === undefined) throw new FinialError('unavailable', 'the agent sent no identity');
-  return Object.freeze({ svids: [first, ...rest], bundles });
+  const all: [X509Svid, ...X509Svid[]] = [first, ...rest];
+  return Object.freeze({ svids: all, bundles });
 }
 
 function split(ders: Buffer): readonly Buffer[] {

@@ -33,7 +33,7 @@ export interface EntryFilter {
   /** `subset`: all of the row's are among these. `superset`: the row has all of these. */
   readonly selectors?: { readonly match: SetMatch; readonly selectors: readonly Selector[] };
   readonly federatesWith?: { readonly match: SetMatch; readonly trustDomains: readonly TrustDomain[] };
-  /** An empty text matches entries without a hint. */
+  /** An empty text does not filter, as in the reference. */
   readonly hint?: string;
   /** Only `true` filters, as in the reference. */
   readonly downstream?: boolean;
@@ -170,4 +170,3 @@ export interface JournalStore {
   save(journal: CaJournal): Promise<number>;
   delete(rowId: number): Promise<void>;
 }
-

@@ -1,0 +1,229 @@
+import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../../common/clock.ts';
+import { FinialError } from '../../common/errors.ts';
+import { silentLogger } from '../../common/log/logger.ts';
+import { subject } from '../../common/observable.ts';
+import { type Bundle, emptyBundle } from '../../spiffe/bundle/bundle.ts';
+import { parseSpiffeId } from '../../spiffe/id.ts';
+import { parseTrustDomain } from '../../spiffe/trust-domain.ts';
+import { parseCsr } from '../../spiffe/x509/csr.ts';
+import { generateSigner } from '../../spiffe/x509/key.ts';
+import { selfSigned, selfSignedCaTemplate, signCertificate, x509SvidTemplate } from '../../spiffe/x509/profile.ts';
+import { parseCertificate } from '../../spiffe/x509/certificate.ts';
+import type { CacheFeed, HeldX509Svid } from '../cache/contract.ts';
+import type { AgentEntry, AgentIdentity, ServerClient } from '../server-client/contract.ts';
+import { type SyncDependencies, synchronisation } from './sync.ts';
+
+const trustDomain = parseTrustDomain('example.org');
+const HOUR_MS = 3_600_000;
+
+function entry(id: string, revisionNumber = 0): AgentEntry {
+  return {
+    id,
+    spiffeId: parseSpiffeId(`spiffe://example.org/${id}`),
+    selectors: [{ type: 'unix', value: 'uid:1' }],
+    federatesWith: [],
+    admin: false,
+    downstream: false,
+    revisionNumber,
+    storeSvid: false,
+    hint: '',
+    createdAt: 1,
+  };
+}
+
+/** A server that signs for the entries it has, with an authority of its own. */
+async function world(entries: readonly AgentEntry[]) {
+  const clock = new ManualClock();
+  const signer = await generateSigner('ec-p256');
+  let serialNumber = 1n;
+  const fields = () => ({ serialNumber: (serialNumber += 1n), now: clock.now() });
+  const template = selfSignedCaTemplate({ ...fields(), ttlMs: 240 * HOUR_MS, publicKey: signer.publicKey, trustDomain, subject: {} });
+  const issuer = selfSigned(template, signer);
+  const root = parseCertificate(await signCertificate(template, issuer));
+  const state = { entries, batches: [] as number[], refuse: undefined as unknown, unsignable: new Set<string>(), renewals: 0, reconnects: 0 };
+  const bundle: Bundle = { ...emptyBundle(trustDomain), x509Authorities: [{ certificate: root.der, tainted: false }], sequenceNumber: 1n };
+
+  const svidOf = async (id: string, publicKey: Buffer): Promise<Buffer> =>
+    signCertificate(
+      x509SvidTemplate({ ...fields(), ttlMs: HOUR_MS, publicKey, id: parseSpiffeId(id), issuer: { notAfter: root.notAfter } }),
+      issuer,
+    );
+  const identityNow = async (): Promise<AgentIdentity> => {
+    const key = { ...(await generateSigner('ec-p256')), id: 'agent-svid-A' };
+    const id = parseSpiffeId('spiffe://example.org/spire/agent/x');
+    const leaf = parseCertificate(await svidOf(id, key.publicKey));
+    return { id, chain: [leaf.der], key, notBefore: leaf.notBefore, notAfter: leaf.notAfter, reattestable: false };
+  };
+  const client: ServerClient = {
+    async syncEntries() {
+      if (state.refuse !== undefined) throw state.refuse;
+      return new Map(state.entries.map((one) => [one.id, one]));
+    },
+    bundle: async () => bundle,
+    federatedBundle: async () => undefined,
+    async signX509Svids(requests) {
+      state.batches.push(requests.length);
+      if (state.refuse !== undefined) throw state.refuse;
+      const signed = await Promise.all(
+        requests
+          .filter(({ entryId }) => !state.unsignable.has(entryId))
+          .map(async ({ entryId, csr }) => {
+            const id = `spiffe://example.org/${entryId}`;
+            return [entryId, { chain: [await svidOf(id, parseCsr(csr).publicKey)] }] as const;
+          }),
+      );
+      return new Map(signed);
+    },
+    signJwtSvid: () => Promise.reject(new Error('not asked for here')),
+    renewAgent: () => Promise.reject(new Error('not asked for here')),
+    postStatus: async () => undefined,
+    reconnect: () => void (state.reconnects += 1),
+    close: () => undefined,
+  };
+
+  const svids = new Map<string, HeldX509Svid>();
+  let held: ReadonlyMap<string, AgentEntry> = new Map();
+  const demands = new Set<() => void>();
+  const feed: CacheFeed = {
+    get entries() {
+      return held;
+    },
+    setEntries: (next) => void (held = next),
+    stale: (due) =>
+      [...held.values()].filter((one) => {
+        const svid = svids.get(one.id);
+        return svid === undefined || svid.revisionNumber !== one.revisionNumber || due(svid, one);
+      }),
+    setSvids(next) {
+      for (const [id, svid] of next) svids.set(id, svid);
+    },
+    onDemand(listener) {
+      demands.add(listener);
+      return () => void demands.delete(listener);
+    },
+    get svidCount() {
+      return svids.size;
+    },
+  };
+  const identity = subject(await identityNow());
+  const deps: SyncDependencies = {
+    ...{ client, feed, clock, identity },
+    bundle: subject(emptyBundle(trustDomain)),
+    random: () => 0.5,
+    log: silentLogger,
+    saveBundle: async () => undefined,
+    dropJwtSvids: () => undefined,
+    renewIdentity: async () => {
+      state.renewals += 1;
+      return identityNow();
+    },
+    rejected: (kind) => Promise.reject(new Error(`rejected: ${kind}`)),
+    config: { syncInterval: 5000, workloadKeyType: 'ec-p256', availabilityTarget: 0 },
+  };
+  return { clock, state, svids, deps, identity, demand: () => demands.forEach((one) => one()) };
+}
+
+const signal = new AbortController().signal;
+
+/** Signing happens on threads, which a manual clock does not wait for. */
+async function until(holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 2000 && !holds(); i += 1) await new Promise((resolve) => setImmediate(resolve));
+  expect(holds()).toBe(true);
+}
+
+describe('synchronisation', () => {
+  it('has every entry signed, each with a key of its own', async () => {
+    const { deps, svids } = await world([entry('a'), entry('b')]);
+    await synchronisation(deps).once(signal);
+    expect([...svids.keys()].sort()).toEqual(['a', 'b']);
+    const keys = [...svids.values()].map(({ chain }) => parseCertificate(chain[0] ?? Buffer.alloc(0)).publicKey.toString('hex'));
+    expect(new Set(keys).size).toBe(2);
+    expect(deps.bundle.current.sequenceNumber).toBe(1n);
+  });
+
+  it('signs anew what was revised, and nothing else', async () => {
+    const { deps, state, svids } = await world([entry('a'), entry('b')]);
+    const sync = synchronisation(deps);
+    await sync.once(signal);
+    const before = new Map(svids);
+    state.entries = [entry('a', 1), entry('b')];
+    await sync.once(signal);
+    expect(svids.get('a')).not.toBe(before.get('a'));
+    expect(svids.get('b')).toBe(before.get('b'));
+    await sync.once(signal);
+    expect(state.batches).toEqual([2, 1]);
+  });
+
+  it('renews SVIDs and the own identity at their half-life, in virtual time', async () => {
+    const { clock, deps, state, svids } = await world([entry('a')]);
+    const sync = synchronisation(deps);
+    await sync.once(signal);
+    const stop = new AbortController();
+    const running = sync.run(stop.signal);
+    const first = svids.get('a');
+    await clock.advance(20 * 60_000);
+    expect(svids.get('a')).toBe(first);
+    expect(state.renewals).toBe(0);
+    await clock.advance(12 * 60_000);
+    await until(() => svids.get('a') !== first && state.renewals === 1);
+    expect(state.reconnects).toBe(1);
+    stop.abort();
+    await running;
+  });
+
+  it('splits large sets, and halves the batch after a failure', async () => {
+    const many = Array.from({ length: 620 }, (_, index) => entry(`e${index}`));
+    const { deps, state } = await world(many);
+    const sync = synchronisation(deps);
+    state.refuse = undefined;
+    await sync.once(signal);
+    expect(state.batches).toEqual([500, 120]);
+    state.entries = many.map((one) => ({ ...one, revisionNumber: 1 }));
+    const { syncEntries } = deps.client;
+    Object.assign(deps.client, { syncEntries: async () => new Map(state.entries.map((one) => [one.id, one])) });
+    state.refuse = new FinialError('unavailable', 'too much');
+    await expect(sync.once(signal)).rejects.toThrow('too much');
+    state.refuse = undefined;
+    Object.assign(deps.client, { syncEntries });
+    await sync.once(signal);
+    expect(state.batches.slice(2, 4)).toEqual([500, 250]);
+  });
+
+  it('does not ask for ever for an entry that the server does not sign', async () => {
+    const { deps, state, svids } = await world([entry('a'), entry('b')]);
+    state.unsignable.add('b');
+    await synchronisation(deps).once(signal);
+    expect([...svids.keys()]).toEqual(['a']);
+    expect(state.batches).toEqual([2]);
+  });
+
+  it('signs at once when a workload asks, without waiting for the next round', async () => {
+    const { clock, deps, demand, state, svids } = await world([entry('a')]);
+    state.unsignable.add('a');
+    const sync = synchronisation(deps);
+    await sync.once(signal);
+    const stop = new AbortController();
+    const running = sync.run(stop.signal);
+    await clock.advance(0);
+    state.unsignable.clear();
+    demand();
+    await until(() => svids.has('a'));
+    expect(clock.steady()).toBe(0);
+    stop.abort();
+    await running;
+  });
+
+  it('goes on after errors that may pass, and ends on those that do not', async () => {
+    const { clock, deps, state } = await world([entry('a')]);
+    const sync = synchronisation(deps);
+    state.refuse = new FinialError('unavailable', 'connection refused');
+    const running = sync.run(new AbortController().signal);
+    await clock.advance(60_000);
+    expect(sync.lastSuccess).toBe(0);
+    state.refuse = new FinialError('permission-denied', 'banned', { denial: 'agent-banned' });
+    const ended = expect(running).rejects.toThrow('rejected: banned');
+    await clock.advance(120_000);
+    await ended;
+  });
+});

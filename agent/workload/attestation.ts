@@ -1,0 +1,58 @@
+import { FinialError } from '../../common/errors.ts';
+import type { Logger } from '../../common/log/logger.ts';
+import type { Peer } from '../../common/rpc/call.ts';
+import type { WorkloadAttestor } from '../../plugins/workload-attestor/contract.ts';
+import { formatSelector, type Selector } from '../../spiffe/selector.ts';
+
+export interface WorkloadAttestation {
+  /**
+   * The selectors of the process at the other end, as all attestors together tell them.
+   *
+   * @throws FinialError `unavailable` "workload attestation failed" when no attestor could tell anything, or when the
+   * process that called is no longer there
+   */
+  attest(peer: Peer, signal: AbortSignal): Promise<readonly Selector[]>;
+}
+
+export interface WorkloadAttestationDependencies {
+  /** By the name of the plugin. */
+  readonly attestors: ReadonlyMap<string, WorkloadAttestor>;
+  readonly log: Logger;
+}
+
+const failed = (cause?: unknown): FinialError =>
+  new FinialError('unavailable', 'workload attestation failed', cause === undefined ? {} : { cause });
+
+/** Asks all attestors at once; one that fails does not fail the rest (agent.md 4.3). */
+export function workloadAttestation({ attestors, log }: WorkloadAttestationDependencies): WorkloadAttestation {
+  return {
+    async attest(peer, signal) {
+      const process = peer.transport === 'unix' ? peer.process : undefined;
+      if (process === undefined) throw failed(new Error('the caller was not identified at accept'));
+      const { pid } = process;
+      const answers = await Promise.all(
+        [...attestors].map(async ([name, attestor]) => {
+          try {
+            return await attestor.attest(pid, signal);
+          } catch (error) {
+            if (!signal.aborted) log.error('Failed to collect all selectors for PID', { pid, plugin_name: name, error });
+            return undefined;
+          }
+        }),
+      );
+      if (signal.aborted) throw new FinialError('cancelled', 'the caller has gone');
+      // Last of all: only now is it certain that everything above was told of the process that called.
+      if (!process.isSame()) {
+        log.error('could not verify existence of the original caller', { pid });
+        throw failed();
+      }
+      const collected = answers.filter((answer) => answer !== undefined);
+      if (collected.length === 0) throw failed();
+      return distinct(collected.flat());
+    },
+  };
+}
+
+function distinct(selectors: readonly Selector[]): readonly Selector[] {
+  return [...new Map(selectors.map((selector) => [formatSelector(selector), selector])).values()];
+}

@@ -1,0 +1,38 @@
+import { connectUnix, type RpcChannel } from '../../common/rpc/client.ts';
+import { loadService } from '../../common/rpc/service.ts';
+import type { HealthDefinition } from '../../proto/gen/grpc/health/v1/Health.ts';
+import type { SpiffeWorkloadAPIDefinition } from '../../proto/gen/workload/SpiffeWorkloadAPI.ts';
+import { resolveSocketPath } from '../socket-path.ts';
+
+export const DEFAULT_AGENT_SOCKET = '/tmp/spire-agent/public/api.sock';
+
+const naming = {
+  defaultPath: DEFAULT_AGENT_SOCKET,
+  variable: 'SPIRE_AGENT_PUBLIC_SOCKET',
+  templateVariable: 'SPIRE_AGENT_PUBLIC_SOCKET_TEMPLATE',
+};
+
+export const workloadService = loadService<SpiffeWorkloadAPIDefinition>('workload.proto', 'SpiffeWorkloadAPI');
+export const healthService = loadService<HealthDefinition>('grpc/health/v1/health.proto', 'grpc.health.v1.Health');
+
+/** Every call of the Workload API carries this header (SPIFFE Workload Endpoint 5). */
+export const securityHeader = { 'workload.spiffe.io': 'true' };
+
+/** Options of a call that `-timeout` bounds; 0 means no bound. */
+export function callOptions(timeoutMs: number): { metadata: typeof securityHeader; timeoutMs?: number } {
+  return timeoutMs > 0 ? { metadata: securityHeader, timeoutMs } : { metadata: securityHeader };
+}
+
+/** Runs `use` over a connection to the agent's public socket and closes it afterwards. */
+export async function withAgent<T>(
+  flags: { readonly socketPath: string; readonly instance: string },
+  env: Readonly<Record<string, string | undefined>>,
+  use: (agent: RpcChannel) => Promise<T>,
+): Promise<T> {
+  const agent = connectUnix(resolveSocketPath(naming, flags, env));
+  try {
+    return await use(agent);
+  } finally {
+    agent.close();
+  }
+}

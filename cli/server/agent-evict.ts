@@ -1,0 +1,24 @@
+import { defineCommand } from '../../common/cli/command.ts';
+import { text } from '../../common/cli/flags.ts';
+import { commandFailure, callFailure } from '../failure.ts';
+import { printReply } from '../reply.ts';
+import { agentService, withServer } from './connection.ts';
+import { replyFlags } from './flags.ts';
+import { idFromFlag } from './request.ts';
+
+export const agentEvict = defineCommand({
+  name: 'agent evict',
+  synopsis: 'Evicts an attested agent given its SPIFFE ID',
+  flags: { ...replyFlags, spiffeID: text('', 'SPIFFE ID of the agent, which may attest again afterwards') },
+  async run(flags, io) {
+    if (flags.spiffeID === '') throw commandFailure('a SPIFFE ID is required');
+    const id = idFromFlag(flags.spiffeID);
+    await withServer(flags, io.env, (server) =>
+      server.call(agentService, 'DeleteAgent', { id }).catch((error: unknown) => {
+        throw callFailure('', error);
+      }),
+    );
+    printReply(io, flags.output, () => ({}), () => io.out('Agent evicted successfully\n'));
+    return 0;
+  },
+});

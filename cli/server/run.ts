@@ -1,0 +1,29 @@
+import { defineCommand } from '../../common/cli/command.ts';
+import { systemClock } from '../../common/clock.ts';
+import { createLogging } from '../../common/log/logging.ts';
+import { serverBuiltIns } from '../../plugins/builtin.ts';
+import { configureServerPlugins } from '../../server/plugins.ts';
+import { startServer } from '../../server/server.ts';
+import { readPluginData } from '../read-plugin-data.ts';
+import { restrictUmask, serve } from '../serve.ts';
+import { configuration, configurationFlags } from './configuration.ts';
+
+export const run = defineCommand({
+  name: 'run',
+  synopsis: 'Runs the server',
+  bareErrors: true,
+  flags: configurationFlags,
+  async run(flags, io) {
+    const config = configuration(flags, io.env);
+    const plugins = configureServerPlugins(config.plugins, serverBuiltIns, readPluginData);
+    const logging = createLogging({ ...config.log, nano: config.log.formatGiven, stream: 'stdout' });
+    const log = logging.root;
+    try {
+      restrictUmask(log);
+      const start = () => startServer({ config, plugins, clock: systemClock, log });
+      return await serve({ name: 'Server', log, reopenLog: () => logging.reopen(), start }, io);
+    } finally {
+      logging.close();
+    }
+  },
+});

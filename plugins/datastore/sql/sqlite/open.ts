@@ -1,0 +1,152 @@
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import SqliteDatabase from 'better-sqlite3';
+import type BetterSqlite3 from 'better-sqlite3';
+import {
+  Kysely,
+  type LogEvent,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+  type Transaction,
+} from 'kysely';
+import { type Clock, systemClock } from '../../../../common/clock.ts';
+import { messageOf } from '../../../../common/errors.ts';
+import { CloseStack } from '../../../../common/lifecycle.ts';
+import type { Logger } from '../../../../common/log/logger.ts';
+import type { SqlDatabase } from '../database.ts';
+import { sqlError } from '../errors.ts';
+import { pause } from '../paging.ts';
+import type { Tables } from '../tables.ts';
+import { SqliteDriver, type SqliteDriverOptions } from './driver.ts';
+import { fromSqlite } from './errors.ts';
+import { parseSqliteLocation, type SqliteLocation } from './location.ts';
+import { migrateSqlite } from './migrate.ts';
+import { sqliteValues } from './time.ts';
+
+/** While opening, a lock of another process is waited for inside SQLite; afterwards by the driver, without blocking. */
+const OPENING_BUSY_TIMEOUT_MS = 5000;
+const READER_BUSY_TIMEOUT_MS = 20;
+/** After so long, transactions let other work of the process run. */
+const TURN_MS = 10;
+
+export interface SqliteOptions {
+  /** A path, a `file:` URI or `:memory:`. */
+  readonly connectionString: string;
+  readonly disableMigration: boolean;
+  /** Logs the text of each statement, never its parameters. */
+  readonly logSql: boolean;
+  /** How long opening waits for the lock of another process, in milliseconds; 5000 when absent. */
+  readonly openTimeoutMs?: number;
+  /** For the times in rows. */
+  readonly clock: Clock;
+  /** For waiting for other processes, which live in real time whatever `clock` says; the system's when absent. */
+  readonly waiting?: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * Opens the database, creating or migrating it as needed. One connection writes; another, on a file, reads, so that
+ * readers see neither half of a transaction nor wait for one. A file is created with the process's umask.
+ *
+ * @throws FinialError whose message names the file
+ */
+export async function openSqlite(options: SqliteOptions): Promise<SqlDatabase> {
+  const { log, waiting = systemClock } = options;
+  const location = parseSqliteLocation(options.connectionString);
+  log.info('Opening SQL database', { db_type: 'sqlite3' });
+  for (const parameter of location.ignored) {
+    log.warn('Ignoring unknown parameter of connection_string', { parameter });
+  }
+  const opened = new CloseStack();
+  try {
+    const writer = openConnection(location, options);
+    opened.defer('connection', () => void writer.close());
+    configure(writer, location);
+    migrateSqlite(writer, options);
+    const inMemory = location.path === ':memory:';
+    const reader = inMemory ? undefined : openConnection({ ...location, mustExist: true }, options);
+    if (reader !== undefined) {
+      opened.defer('connection', () => void reader.close());
+      configure(reader, location);
+      reader.pragma('query_only = ON');
+    }
+    // A writer waits when it begins, in the driver; a reader only while another process repairs the log after a crash.
+    writer.pragma('busy_timeout = 0');
+    reader?.pragma(`busy_timeout = ${READER_BUSY_TIMEOUT_MS}`);
+    const version = writer.prepare('SELECT sqlite_version()').pluck().get();
+    log.info('Connected to SQL database', { read_only: false, type: 'sqlite3', version });
+    const shared = { file: location.path, clock: waiting };
+    const writes = kyselyOn({ ...shared, connection: writer, begin: 'begin immediate' }, options);
+    const reads = reader === undefined ? writes : kyselyOn({ ...shared, connection: reader, begin: 'begin' }, options);
+    return toSqlDatabase(writes, reads, opened, waiting);
+  } catch (error) {
+    await opened.close();
+    throw fromSqlite(error, location.path);
+  }
+}
+
+function openConnection({ path, mustExist }: SqliteLocation, options: SqliteOptions): BetterSqlite3.Database {
+  const inMemory = path === ':memory:';
+  if (!inMemory && !existsSync(dirname(resolve(path)))) {
+    throw sqlError('failed-precondition', `cannot open database "${path}": its directory does not exist`);
+  }
+  if (mustExist && !inMemory && !existsSync(path)) {
+    throw sqlError('failed-precondition', `cannot open database "${path}": the file does not exist`);
+  }
+  return new SqliteDatabase(path, { timeout: options.openTimeoutMs ?? OPENING_BUSY_TIMEOUT_MS });
+}
+
+/** Foreign keys and write-ahead logging as in the reference; unlike there, a commit survives the loss of power. */
+function configure(connection: BetterSqlite3.Database, { path }: SqliteLocation): void {
+  const mode = connection.pragma('journal_mode = WAL', { simple: true });
+  if (mode !== 'wal' && path !== ':memory:') {
+    throw sqlError('failed-precondition', `database "${path}" cannot be used with write-ahead logging here`);
+  }
+  connection.pragma('foreign_keys = ON');
+  connection.pragma('synchronous = FULL');
+}
+
+function kyselyOn(driver: SqliteDriverOptions, { logSql, log }: SqliteOptions): Kysely<Tables> {
+  return new Kysely<Tables>({
+    dialect: {
+      createAdapter: () => new SqliteAdapter(),
+      createDriver: () => new SqliteDriver(driver),
+      createIntrospector: (db) => new SqliteIntrospector(db),
+      createQueryCompiler: () => new SqliteQueryCompiler(),
+    },
+    ...(logSql ? { log: (event: LogEvent) => logStatement(log, event) } : {}),
+  });
+}
+
+function logStatement(log: Logger, event: LogEvent): void {
+  const fields = { sql: event.query.sql, elapsed_ms: event.queryDurationMillis };
+  if (event.level === 'query') log.debug('Ran SQL statement', fields);
+  else log.error('SQL statement failed', { ...fields, error: messageOf(event.error) });
+}
+
+function toSqlDatabase(writes: Kysely<Tables>, reads: Kysely<Tables>, opened: CloseStack, clock: Clock): SqlDatabase {
+  let closed = false;
+  let turn = clock.steady();
+  const run = async <T>(on: Kysely<Tables>, work: (tx: Transaction<Tables>) => Promise<T>): Promise<T> => {
+    if (closed) throw sqlError('unavailable', 'the datastore is closed');
+    // Nothing below waits for the outside, so a request with many transactions would shut out timers and sockets.
+    if (clock.steady() - turn > TURN_MS) {
+      await pause();
+      turn = clock.steady();
+    }
+    return on.transaction().execute(work);
+  };
+  return {
+    values: sqliteValues,
+    read: (work) => run(reads, work),
+    write: (work) => run(writes, work),
+    async close() {
+      if (closed) return;
+      closed = true;
+      await reads.destroy();
+      await writes.destroy();
+      await opened.close();
+    },
+  };
+}
