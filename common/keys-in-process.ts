@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { FinialError } from './errors.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import type { KeyType, Signer } from '../spiffe/signer.ts';
@@ -24,6 +25,8 @@ export interface KeysInProcess {
   generateKey(id: string, keyType: KeyType): Promise<NamedSigner>;
   getKey(id: string): Promise<NamedSigner | undefined>;
   listKeys(): Promise<readonly NamedSigner[]>;
+  /** For TLS alone, which cannot sign through an interface. */
+  privateKey(id: string): Promise<KeyObject | undefined>;
 }
 
 /** Keys that live in this process; where they are kept besides is the caller's business. */
@@ -51,6 +54,9 @@ export function keysInProcess(options: KeysInProcessOptions = {}): KeysInProcess
     },
     async listKeys() {
       return [...keys].map(([id, signer]) => named(id, signer));
+    },
+    async privateKey(id) {
+      return keys.get(id)?.privateKey;
     },
   };
 }

@@ -9,7 +9,10 @@ declare const brand: unique symbol;
 export type TrustDomain = string & { readonly [brand]: 'trust-domain' };
 
 /** SPIFFE-ID 2.3: a trust domain name is at most 255 bytes. */
-export const MAX_TRUST_DOMAIN_LENGTH = 255;
+const MAX_TRUST_DOMAIN_LENGTH = 255;
+
+/** SPIFFE-ID 2.3: the whole URI is at most 2048 bytes in anything that we accept or make. */
+export const MAX_ID_LENGTH = 2048;
 
 const SCHEME = 'spiffe://';
 const NAME = /^[a-z0-9._-]+$/;
@@ -24,6 +27,9 @@ export function parseTrustDomain(text: string): TrustDomain {
   if (!text.includes(':/')) return checkName(text, 'invalid-trust-domain');
   if (!text.startsWith(SCHEME)) throw new SpiffeError('invalid-trust-domain', 'scheme is missing or invalid');
   const rest = text.slice(SCHEME.length);
+  if (text.length > MAX_ID_LENGTH) {
+    throw new SpiffeError('invalid-trust-domain', `SPIFFE ID is longer than ${MAX_ID_LENGTH} bytes`);
+  }
   const slash = rest.indexOf('/');
   const name = slash < 0 ? rest : rest.slice(0, slash);
   if (name === '') throw new SpiffeError('invalid-trust-domain', 'trust domain is missing');

@@ -44,7 +44,9 @@ export interface WorkloadCache {
   /** The entries that match, whether an SVID is held or not, by entry ID. */
   matchingEntries(selectors: readonly Selector[]): readonly AgentEntry[];
   /** Why entries do not match: for the operator's log. Entries that come nearest first. */
-  refusals(selectors: readonly Selector[]): readonly { readonly entry: AgentEntry; readonly missing: readonly Selector[] }[];
+  refusals(
+    selectors: readonly Selector[],
+  ): readonly { readonly entry: AgentEntry; readonly missing: readonly Selector[] }[];
 }
 
 /** The cache as the synchronisation with the server feeds it. */

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { Closable } from '../../common/lifecycle.ts';
 import type { Key } from '../../plugins/key-manager/contract.ts';
 import type { AgentNodeAttestor } from '../../plugins/node-attestor/contract.ts';
@@ -11,6 +12,8 @@ export interface AgentIdentity {
   readonly id: SpiffeId;
   readonly chain: readonly Buffer[];
   readonly key: Key;
+  /** The same key, for TLS. */
+  readonly privateKey: KeyObject;
   /** Unix milliseconds. */
   readonly notBefore: number;
   readonly notAfter: number;

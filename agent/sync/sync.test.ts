@@ -50,10 +50,11 @@ async function world(entries: readonly AgentEntry[]) {
       issuer,
     );
   const identityNow = async (): Promise<AgentIdentity> => {
-    const key = { ...(await generateSigner('ec-p256')), id: 'agent-svid-A' };
+    const { privateKey, ...rest } = await generateSigner('ec-p256');
+    const key = { ...rest, id: 'agent-svid-A' };
     const id = parseSpiffeId('spiffe://example.org/spire/agent/x');
     const leaf = parseCertificate(await svidOf(id, key.publicKey));
-    return { id, chain: [leaf.der], key, notBefore: leaf.notBefore, notAfter: leaf.notAfter, reattestable: false };
+    return { id, chain: [leaf.der], key, privateKey, notBefore: leaf.notBefore, notAfter: leaf.notAfter, reattestable: false };
   };
   const client: ServerClient = {
     async syncEntries() {

@@ -1,5 +1,6 @@
 import { defineCommand } from '../../common/cli/command.ts';
 import { text } from '../../common/cli/flags.ts';
+import { hasCode } from '../../common/errors.ts';
 import type { RpcChannel } from '../../common/rpc/client.ts';
 import type { JsonValue } from '../../common/rpc/struct.ts';
 import type { JWTBundlesResponse__Output } from '../../proto/gen/workload/JWTBundlesResponse.ts';
@@ -62,7 +63,8 @@ async function firstBundles(agent: RpcChannel, timeoutMs: number): Promise<JWTBu
       return response;
     }
   } catch (error) {
-    throw callFailure('failed to receive JWT bundles', error);
+    // The reference names the call only when it could not be made at all.
+    throw callFailure(hasCode(error, 'unavailable') ? 'failed to receive JWT bundles' : '', error);
   }
   throw commandFailure('failed to receive JWT bundles: the agent ended the stream');
 }

@@ -8,8 +8,7 @@ import { jsonText } from '../../common/rpc/json.ts';
 import { parseSpiffeId } from '../../spiffe/id.ts';
 import { createCsr } from '../../spiffe/x509/csr.ts';
 import { generateSigner } from '../../spiffe/x509/key.ts';
-import { DEFAULT_SVID_SUBJECT } from '../../spiffe/x509/profile.ts';
-import { encodeName } from '../../spiffe/x509/name.ts';
+import { SVID_SUBJECT } from '../../spiffe/x509/profile.ts';
 import { encodePem } from '../../spiffe/x509/pem.ts';
 import { commandFailure, callFailure } from '../failure.ts';
 import { bundleService, svidService, withServer } from './connection.ts';
@@ -37,7 +36,7 @@ export const x509Mint = defineCommand({
     const id = idOf(flags.spiffeID);
     const ttl = secondsFromFlag(flags.ttl);
     const signer = await generateSigner('ec-p256');
-    const csr = await createCsr({ signer, subject: encodeName(DEFAULT_SVID_SUBJECT), uris: [id], dnsNames: flags.dns });
+    const csr = await createCsr({ signer, subject: SVID_SUBJECT, uris: [id], dnsNames: flags.dns });
     const { svid, bundle } = await withServer(flags, io.env, async (server) => {
       const minted = await server.call(svidService, 'MintX509SVID', { csr, ttl }).catch((error: unknown) => {
         throw callFailure('unable to mint SVID', error);

@@ -32,9 +32,9 @@ describe('listenUnix', () => {
     const file = path.join(folder, 'modes', 'api.sock');
     const umask = process.umask(0o027);
     try {
-      const listener = await listenUnix(options(file, 0o777));
+      const listener = await listenUnix({ ...options(file, 0o777), directoryMode: 0o755 });
       expect(statSync(file).mode & 0o777).toBe(0o777);
-      expect(statSync(path.dirname(file)).mode & 0o777).toBe(0o750);
+      expect(statSync(path.dirname(file)).mode & 0o777).toBe(0o755);
       expect(process.umask()).toBe(0o027);
       expect(await answer(file)).toBe('hello');
       await listener.close();

@@ -70,12 +70,16 @@ function accept(socket: net.Socket, options: UnixListenerOptions, sockets: Set<n
 }
 
 function makeFolder(folder: string, mode: number): void {
+  // A daemon's umask is strict; a folder that workloads of all users must reach is made with exactly its mode.
+  const umask = process.umask(0o777 & ~mode);
   try {
     mkdirSync(folder, { recursive: true, mode });
   } catch (error) {
     throw new FinialError('failed-precondition', `cannot make the socket's folder ${folder}: ${messageOf(error)}`, {
       cause: error,
     });
+  } finally {
+    process.umask(umask);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { Closable } from '../../common/lifecycle.ts';
 import type { KeyType, Signer } from '../../spiffe/signer.ts';
 
@@ -15,4 +16,9 @@ export interface KeyManager extends Partial<Closable> {
   generateKey(id: string, keyType: KeyType): Promise<Key>;
   getKey(id: string): Promise<Key | undefined>;
   listKeys(): Promise<readonly Key[]>;
+  /**
+   * The private key itself, for TLS alone: Node cannot make a handshake through a `Signer`. Absent in managers whose keys
+   * live elsewhere; an agent cannot use those.
+   */
+  privateKey?(id: string): Promise<KeyObject | undefined>;
 }

@@ -18,7 +18,8 @@ export interface UnixSources {
   readonly group: string;
 }
 
-interface UnixConfig {
+/** The `plugin_data` of the plugin. */
+export interface UnixConfig {
   readonly discover_workload_path: boolean;
   readonly workload_size_limit: number;
 }

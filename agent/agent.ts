@@ -1,0 +1,254 @@
+import { mkdirSync } from 'node:fs';
+import { backoffDelay, exponential } from '../common/backoff.ts';
+import type { Clock } from '../common/clock.ts';
+import { FinialError, messageOf, withContext } from '../common/errors.ts';
+import { createHealth, healthTask } from '../common/health/health.ts';
+import { type Closable, CloseStack, runTasks } from '../common/lifecycle.ts';
+import type { Logger } from '../common/log/logger.ts';
+import { subject } from '../common/observable.ts';
+import { implementHealth } from '../common/rpc/health.ts';
+import { COMPATIBLE_VERSION } from '../common/version.ts';
+import { workloadApiService } from './api/workload/service.ts';
+import { securityHeader } from './api/workload/ports.ts';
+import { attestAgent, type AttestationDependencies, type Attested, rotateIdentity } from './attestation/attest.ts';
+import { bootstrapRootsFromFile } from './attestation/bootstrap.ts';
+import { createJwtSvidCache } from './cache/jwt-svid-cache.ts';
+import { createWorkloadCache } from './cache/workload-cache.ts';
+import type { AgentConfig } from './config.ts';
+import { openEndpoints } from './endpoints.ts';
+import { type AgentPlugins, openAgentPlugins, type RunningPlugins } from './plugins.ts';
+import { attestationClient } from './server-client/attestation-client.ts';
+import type { AgentIdentity } from './server-client/contract.ts';
+import { serverClient } from './server-client/server-client.ts';
+import { type AgentStore, openAgentStore, withoutSvid } from './storage/agent-data.ts';
+import { kindOfFailure } from './sync/failure.ts';
+import { type Sync, type SyncDependencies, synchronisation } from './sync/sync.ts';
+import { workloadAttestation } from './workload/attestation.ts';
+
+export interface AgentOptions {
+  readonly config: AgentConfig;
+  readonly plugins: AgentPlugins;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Uniform in [0, 1); spreads load and decides nothing else. */
+  readonly random?: () => number;
+}
+
+export interface RunningAgent extends Closable {
+  /** Settles when the agent has ended and everything is closed; rejects with what made it end. */
+  readonly done: Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts an agent and resolves when workloads can connect: it is attested by then and has synchronised once.
+ *
+ * @param signal gives up starting
+ * @throws FinialError when it cannot start; nothing is then left open
+ */
+export async function startAgent(options: AgentOptions, signal: AbortSignal): Promise<RunningAgent> {
+  const { config, log, clock } = options;
+  log.info('Configured', { data_dir: config.dataDir, trust_domain: config.trustDomain, version: COMPATIBLE_VERSION });
+  for (const warning of config.warnings) log.warn(warning);
+  makeDataDir(config.dataDir);
+  const resources = new CloseStack();
+  try {
+    const context = { trustDomain: config.trustDomain, clock, log: log.with({ subsystem_name: 'catalog' }) };
+    const plugins = await openAgentPlugins(options.plugins, context, { joinToken: config.joinToken }, resources);
+    return await assemble(options, plugins, resources, signal);
+  } catch (error) {
+    await resources.close().catch((late: unknown) => log.error('Could not clean up', { error: messageOf(late) }));
+    throw error;
+  }
+}
+
+/** The object graph, in the order in which its parts come to life. */
+async function assemble(
+  options: AgentOptions,
+  plugins: RunningPlugins,
+  resources: CloseStack,
+  signal: AbortSignal,
+): Promise<RunningAgent> {
+  const { clock, config, log } = options;
+  const { random = Math.random } = options;
+  const named = (name: string): Logger => log.with({ subsystem_name: name });
+  const storage = await openAgentStore(config.dataDir);
+  const attestation = attestationDependencies(options, plugins, storage, named('attestor'));
+  const attested = await attestAgent(attestation, signal);
+
+  const identity = subject(attested.identity);
+  const bundle = subject(attested.bundle);
+  const client = serverClient({
+    target: { address: config.serverAddress, trustDomain: config.trustDomain },
+    identity: () => identity.current,
+    roots: () => bundle.current.x509Authorities.map(({ certificate }) => certificate),
+    log: named('client'),
+  });
+  resources.use('server client', client);
+
+  const cache = createWorkloadCache({ bundle: bundle.current, maxSvids: config.x509CacheSize, clock });
+  const jwtSvids = createJwtSvidCache({
+    ...{ client, clock, random },
+    maxTokens: config.jwtCacheSize,
+    cacheHitTimeoutMs: config.jwtCacheHitTimeout,
+    log: named('manager'),
+  });
+  const sync = synchronisation({
+    ...{ client, clock, random, bundle, identity },
+    config,
+    feed: cache,
+    renewIdentity: (current, own) => rotateIdentity({ ...attestation, client }, current, own),
+    saveBundle: ({ x509Authorities }) =>
+      storage.update((data) => ({ ...data, bundle: x509Authorities.map(({ certificate }) => certificate) })),
+    rejected: (kind, error, own) => rejected(attestation, identity.current, kind, error, own),
+    dropJwtSvids: (keyIds) => jwtSvids.removeSignedBy(keyIds),
+    log: named('manager'),
+  });
+  await postStatus(client, log, signal);
+  await initialise(options, sync, attestation, signal);
+
+  const isServing = (): boolean => sync.lastSuccess > 0 && identity.current.notAfter > clock.now();
+  if (config.socketPath !== undefined) {
+    const attestor = workloadAttestation({ attestors: plugins.workloadAttestors, log: named('workload_attestor') });
+    const endpoints = await openEndpoints({
+      socketPath: config.socketPath,
+      log: named('endpoints'),
+      interceptors: [securityHeader],
+      services: [
+        workloadApiService({
+          ...{ cache, jwtSvids, trustDomain: config.trustDomain },
+          attest: (peer, own) => attestor.attest(peer, own),
+          allowUnauthenticatedVerifiers: config.allowUnauthenticatedVerifiers,
+          allowedForeignJwtClaims: config.allowedForeignJwtClaims,
+          logSelectors: config.log.selectors,
+          now: () => clock.now(),
+          log: named('endpoints'),
+        }),
+        implementHealth(async () => isServing()),
+      ],
+    });
+    resources.use('endpoints', endpoints);
+  }
+  return supervise(options, sync, isServing, resources);
+}
+
+function supervise(
+  { clock, config, log }: AgentOptions,
+  sync: Sync,
+  isServing: () => boolean,
+  resources: CloseStack,
+): RunningAgent {
+  const health = createHealth({
+    clock,
+    log: log.with({ subsystem_name: 'health' }),
+    checks: {
+      agent: async () => {
+        const serving = isServing();
+        const details = serving ? {} : { make_new_x509_err: 'the SVID of the agent has expired' };
+        return { live: serving, ready: serving, liveDetails: details, readyDetails: details };
+      },
+    },
+  });
+  const probe = config.health;
+  const listen = probe.listen ? { ...probe, host: probe.bindAddress, port: probe.bindPort } : undefined;
+  const stop = new AbortController();
+  const tasks = { sync: sync.run, health: healthTask(health, listen, log) };
+  const done = runTasks(tasks, stop.signal).finally(() => resources.close());
+  // Whoever waits for `done` hears of a failure; nobody waiting must not end the process.
+  done.catch(() => undefined);
+  return {
+    done,
+    close() {
+      stop.abort();
+      return done;
+    },
+  };
+}
+
+function attestationDependencies(
+  { clock, config, random = Math.random }: AgentOptions,
+  { keyManager, nodeAttestor }: RunningPlugins,
+  storage: AgentStore,
+  log: Logger,
+): AttestationDependencies {
+  const { serverAddress: address, trustBundle, trustDomain } = config;
+  return {
+    ...{ clock, keyManager, log, nodeAttestor, random, storage, trustDomain },
+    bootstrapRoots: async () => {
+      if (trustBundle !== 'insecure') return bootstrapRootsFromFile(trustBundle.path, trustBundle.format, trustDomain);
+      log.warn('Insecure bootstrap enabled; skipping server certificate verification');
+      return trustBundle;
+    },
+    connect: (roots, signal) => attestationClient({ address, trustDomain }, roots, signal),
+  };
+}
+
+/** An older server may not know this call; nothing depends on it. */
+async function postStatus(client: ReturnType<typeof serverClient>, log: Logger, signal: AbortSignal): Promise<void> {
+  await client.postStatus(COMPATIBLE_VERSION, signal).catch((error: unknown) => {
+    log.warn('Failed to post agent status to the server', { error: messageOf(error) });
+  });
+}
+
+const RETRY = exponential(5000, 120_000);
+const GIVE_UP_MS = 60_000;
+
+/** Synchronises for the first time, trying for a minute unless the server will not have this agent. */
+async function initialise(
+  { clock, log, random = Math.random }: AgentOptions,
+  sync: Sync,
+  attestation: AttestationDependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const deadline = clock.steady() + GIVE_UP_MS;
+  for (let failures = 0; ; failures += 1) {
+    try {
+      await sync.once(signal);
+      return;
+    } catch (error) {
+      const kind = kindOfFailure(error);
+      if (kind === 'attest' || kind === 'banned') {
+        // It would only be refused again after a restart.
+        await attestation.storage.update(withoutSvid);
+        throw error;
+      }
+      const wait = backoffDelay(RETRY, failures, random);
+      if (signal.aborted || clock.steady() + wait > deadline) throw error;
+      log.warn('Failed to initialize manager', {
+        error: messageOf(error),
+        retry_interval: `${(wait / 1000).toFixed(3)}s`,
+      });
+      await clock.sleep(wait, signal);
+    }
+  }
+}
+
+/** What follows from a verdict of the server while the agent is running (agent.md 2.5). */
+async function rejected(
+  attestation: AttestationDependencies,
+  current: AgentIdentity,
+  kind: Parameters<SyncDependencies['rejected']>[0],
+  error: unknown,
+  signal: AbortSignal,
+): Promise<AgentIdentity> {
+  const { log } = attestation;
+  if (kind === 'untrusted') throw withContext('failed to sync with SPIRE Server', error);
+  await attestation.storage.update(withoutSvid);
+  if (kind === 'attest' && current.reattestable) {
+    log.warn('Agent needs to re-attest; will attempt to re-attest', { error: messageOf(error) });
+    const attested: Attested = await attestAgent(attestation, signal);
+    return attested.identity;
+  }
+  const why = kind === 'banned' ? 'Agent is banned: removing SVID and shutting down' : 'Agent needs to re-attest: removing SVID and shutting down';
+  log.error(why, { error: messageOf(error) });
+  throw error;
+}
+
+function makeDataDir(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    const why = messageOf(error);
+    throw new FinialError('failed-precondition', `could not create data directory ${folder}: ${why}`, { cause: error });
+  }
+}

@@ -1,0 +1,103 @@
+import { FinialError, hasCode, messageOf } from '../../common/errors.ts';
+import type { Logger } from '../../common/log/logger.ts';
+import type { RpcChannel } from '../../common/rpc/client.ts';
+import { connectServer, serverError, type ServerTarget } from './connect.ts';
+import { bundleFromProto, idFromProto } from './convert.ts';
+import type { AgentIdentity, ServerClient, SignedJwtSvid, SignedX509Svid } from './contract.ts';
+import { agentService, bundleService, entryService, svidService } from './services.ts';
+import { syncEntries } from './sync-entries.ts';
+
+export interface ServerClientDependencies {
+  readonly target: ServerTarget;
+  /** Read for each new connection. */
+  identity(): AgentIdentity;
+  /** DER, of the own trust domain; read for each new connection. */
+  roots(): readonly Buffer[];
+  readonly log: Logger;
+}
+
+const CALL_TIMEOUT_MS = 30_000;
+
+/** The server over mutual TLS; connects on the first call. */
+export function serverClient(deps: ServerClientDependencies): ServerClient {
+  const { target, log } = deps;
+  let channel: RpcChannel | undefined;
+  const reconnect = (): void => {
+    channel?.close();
+    channel = undefined;
+  };
+
+  /** Runs calls on the shared connection; one that failed is not used again. */
+  const using = async <T>(work: (channel: RpcChannel) => Promise<T>): Promise<T> => {
+    const own = (channel ??= connectServer(target, deps.roots(), deps.identity()));
+    try {
+      return await work(own);
+    } catch (error) {
+      if (own === channel) reconnect();
+      throw serverError(target.address, error);
+    }
+  };
+  const bounded = (signal: AbortSignal) => ({ signal, timeoutMs: CALL_TIMEOUT_MS });
+
+  return {
+    reconnect,
+    close: reconnect,
+    syncEntries: (held, signal) =>
+      using((own) => syncEntries(own.bidi(entryService, 'SyncAuthorizedEntries', bounded(signal)), held, log)),
+    bundle: (signal) => using(async (own) => bundleFromProto(await own.call(bundleService, 'GetBundle', {}, bounded(signal)))),
+    async federatedBundle(trustDomain, signal) {
+      try {
+        return await using(async (own) => {
+          const request = { trust_domain: trustDomain };
+          return bundleFromProto(await own.call(bundleService, 'GetFederatedBundle', request, bounded(signal)));
+        });
+      } catch (error) {
+        if (!hasCode(error, 'not-found') && !hasCode(error, 'invalid-argument')) throw error;
+        log.warn('Federated bundle not available', { trust_domain_id: trustDomain, error: messageOf(error) });
+        return undefined;
+      }
+    },
+    signX509Svids: (requests, signal) =>
+      using(async (own) => {
+        const params = requests.map(({ entryId, csr }) => ({ entry_id: entryId, csr }));
+        const { results } = await own.call(svidService, 'BatchNewX509SVID', { params }, bounded(signal));
+        const signed = new Map<string, SignedX509Svid>();
+        for (const [index, { svid, status }] of results.entries()) {
+          const entryId = requests[index]?.entryId;
+          if (entryId === undefined) continue;
+          if (svid !== null && svid.cert_chain.length > 0) signed.set(entryId, { chain: svid.cert_chain });
+          else log.warn('Entry not signed by the server', { entry_id: entryId, status: status?.message });
+        }
+        return signed;
+      }),
+    signJwtSvid: (entryId, audience, signal) =>
+      using(async (own) => {
+        const request = { entry_id: entryId, audience };
+        const { svid } = await own.call(svidService, 'NewJWTSVID', request, bounded(signal));
+        return jwtSvidOf(svid);
+      }),
+    renewAgent: (csr, signal) =>
+      using(async (own) => {
+        const { svid } = await own.call(agentService, 'RenewAgent', { params: { csr } }, bounded(signal));
+        if (svid === null || svid.cert_chain.length === 0) throw new FinialError('internal', 'the server sent no SVID');
+        return { chain: svid.cert_chain, reattestable: false };
+      }),
+    postStatus: (agentVersion, signal) =>
+      using(async (own) => {
+        await own.call(agentService, 'PostStatus', { agent_version: agentVersion }, bounded(signal));
+      }),
+  };
+}
+
+type WireJwtSvid = { token: string; issued_at: string; expires_at: string; id: Parameters<typeof idFromProto>[0] };
+
+/** @throws FinialError `internal` when the answer breaks the rules of agent.md 3.3 */
+function jwtSvidOf(svid: WireJwtSvid | null): SignedJwtSvid {
+  if (svid === null || svid.token === '') throw new FinialError('internal', 'the server sent no JWT-SVID');
+  const issuedAt = Number(svid.issued_at);
+  const expiresAt = Number(svid.expires_at);
+  if (issuedAt === 0 || expiresAt === 0 || issuedAt > expiresAt) {
+    throw new FinialError('internal', 'the server sent a JWT-SVID with an impossible lifetime');
+  }
+  return { id: idFromProto(svid.id), token: svid.token, issuedAt, expiresAt };
+}

@@ -1,0 +1,37 @@
+import { bidi, implement, type ImplementedService, loadService, unary } from '../../../common/rpc/service.ts';
+import type { EntryStore } from '../../../plugins/datastore/sql/contract.ts';
+import type { EntryDefinition } from '../../../proto/gen/spire/api/server/entry/v1/Entry.ts';
+import type { TrustDomain } from '../../../spiffe/trust-domain.ts';
+import type { EntryIndex } from '../../entries/entry-index.ts';
+import { batchCreateEntry } from './batch-create-entry.ts';
+import { batchDeleteEntry } from './batch-delete-entry.ts';
+import { batchUpdateEntry } from './batch-update-entry.ts';
+import { countEntries } from './count-entries.ts';
+import { entryEncoder } from './encoded-entries.ts';
+import { getAuthorizedEntries } from './get-authorized-entries.ts';
+import { getEntry } from './get-entry.ts';
+import { listEntries } from './list-entries.ts';
+import { syncAuthorizedEntries } from './sync-authorized-entries.ts';
+
+export interface EntryServiceDeps {
+  readonly trustDomain: TrustDomain;
+  readonly entries: EntryStore;
+  readonly index: Pick<EntryIndex, 'authorized'>;
+}
+
+export function entryService(deps: EntryServiceDeps): ImplementedService {
+  const service = loadService<EntryDefinition>(
+    'spire/api/server/entry/v1/entry.proto',
+    'spire.api.server.entry.v1.Entry',
+  );
+  return implement(service, {
+    CountEntries: unary(countEntries(deps)),
+    ListEntries: unary(listEntries(deps)),
+    GetEntry: unary(getEntry(deps)),
+    BatchCreateEntry: unary(batchCreateEntry(deps)),
+    BatchUpdateEntry: unary(batchUpdateEntry(deps)),
+    BatchDeleteEntry: unary(batchDeleteEntry(deps)),
+    GetAuthorizedEntries: unary(getAuthorizedEntries({ ...deps, encoder: entryEncoder(1) })),
+    SyncAuthorizedEntries: bidi(syncAuthorizedEntries({ ...deps, encoder: entryEncoder(2) })),
+  });
+}

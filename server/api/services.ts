@@ -1,0 +1,32 @@
+import { implementHealth } from '../../common/rpc/health.ts';
+import type { ImplementedService } from '../../common/rpc/service.ts';
+import type { Logger } from '../../common/log/logger.ts';
+import { agentService, type AgentServiceDeps } from './agent/service.ts';
+import { bundleService, type BundleServiceDeps } from './bundle/service.ts';
+import { entryService, type EntryServiceDeps } from './entry/service.ts';
+import { svidService, type SvidServiceDeps } from './svid/service.ts';
+
+export type ServicesDeps = AgentServiceDeps &
+  BundleServiceDeps &
+  EntryServiceDeps &
+  SvidServiceDeps & { readonly log: Logger };
+
+/** The services of the two listeners. Those not listed are not served; calls to them answer Unimplemented. */
+export function apiServices(deps: ServicesDeps): {
+  readonly tcp: readonly ImplementedService[];
+  readonly local: readonly ImplementedService[];
+} {
+  const shared = [agentService(deps), bundleService(deps), entryService(deps), svidService(deps)];
+  return { tcp: shared, local: [...shared, implementHealth(() => isServing(deps))] };
+}
+
+/** The server serves as soon as there is a bundle, which its own authorities make. */
+async function isServing({ bundles, log, trustDomain }: ServicesDeps): Promise<boolean> {
+  try {
+    if ((await bundles.get(trustDomain)) !== undefined) return true;
+    log.warn('Health check failed', { reason: 'bundle is missing' });
+  } catch (error) {
+    log.warn('Health check failed', { reason: 'unable to fetch bundle', error });
+  }
+  return false;
+}

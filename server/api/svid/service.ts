@@ -1,0 +1,25 @@
+import { FinialError } from '../../../common/errors.ts';
+import { implement, type ImplementedService, loadService, unary } from '../../../common/rpc/service.ts';
+import type { SVIDDefinition } from '../../../proto/gen/spire/api/server/svid/v1/SVID.ts';
+import { batchNewX509Svid } from './batch-new-x509-svid.ts';
+import { mintJwtSvid } from './mint-jwt-svid.ts';
+import { mintX509Svid } from './mint-x509-svid.ts';
+import { newJwtSvid } from './new-jwt-svid.ts';
+import type { JwtDeps, LookupDeps, X509Deps } from './ports.ts';
+
+export type SvidServiceDeps = X509Deps & JwtDeps & LookupDeps;
+
+/** WIT-SVIDs and downstream authorities are not served yet; their methods answer Unimplemented. */
+export function svidService(deps: SvidServiceDeps): ImplementedService {
+  const service = loadService<SVIDDefinition>('spire/api/server/svid/v1/svid.proto', 'spire.api.server.svid.v1.SVID');
+  return implement(service, {
+    MintX509SVID: unary(mintX509Svid(deps)),
+    MintJWTSVID: unary(mintJwtSvid(deps)),
+    MintWITSVID: unary(async () => {
+      // The reference's own answer while its feature flag is off.
+      throw new FinialError('unimplemented', 'WIT functionality is disabled');
+    }),
+    BatchNewX509SVID: unary(batchNewX509Svid(deps)),
+    NewJWTSVID: unary(newJwtSvid(deps)),
+  });
+}

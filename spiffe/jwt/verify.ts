@@ -1,0 +1,163 @@
+import type { KeyObject } from 'node:crypto';
+import { compactVerify } from 'jose';
+import type { JwtAuthority } from '../bundle/bundle.ts';
+import { keyFromSpki } from '../bundle/jwk.ts';
+import { SpiffeError } from '../error.ts';
+import { pathOf, type SpiffeId, trustDomainOf } from '../id.ts';
+import type { JsonValue } from '../json.ts';
+import type { TrustDomain } from '../trust-domain.ts';
+import { fitsAlgorithm } from './algorithm.ts';
+import { quote, quoteAll } from './quote.ts';
+import { type CompactToken, readClaims, readToken, type SvidClaims } from './token.ts';
+
+/** What a token is judged by. */
+export interface JwtSvidExpectation {
+  /** The verifier's own names, at least one; the token must be meant for one of them (JWT-SVID 3.2). */
+  readonly audience: readonly string[];
+  /** The JWT authorities of a trust domain, and of no other; undefined when the domain is unknown. */
+  readonly authorities: (trustDomain: TrustDomain) => readonly JwtAuthority[] | undefined;
+  /** Unix ms. */
+  readonly now: number;
+  /** By how much the clocks of issuer and verifier may differ, seconds; 60 when absent. */
+  readonly leeway?: number;
+  /**
+   * What to do with a header beyond `alg`, `kid` and `typ`, which issuers must not set (JWT-SVID 2). Refused when
+   * absent. Nothing here ever acts on one.
+   */
+  readonly extraHeaders?: 'refuse' | 'ignore';
+  /** `optional` tries all keys of the trust domain for a token without `kid` (JWT-SVID 2.2). Required when absent. */
+  readonly keyId?: 'required' | 'optional';
+  /** `required` refuses a subject that names a whole trust domain. Optional when absent. */
+  readonly path?: 'required' | 'optional';
+}
+
+/** What a JWT-SVID says. */
+export interface JwtSvid {
+  readonly id: SpiffeId;
+  readonly audience: readonly string[];
+  /** Unix seconds, perhaps with a fraction. */
+  readonly expiresAt: number;
+  /** Unix seconds; undefined when the token does not say. */
+  readonly issuedAt: number | undefined;
+  /** Undefined when the token names none. */
+  readonly keyId: string | undefined;
+  /** All claims, `aud` always as a list. Only those of the standard mean something across trust domains. */
+  readonly claims: Readonly<Record<string, JsonValue>>;
+}
+
+/** A JWT-SVID that an authority of its own trust domain signed, for the asked audience, and that is valid now. */
+export interface VerifiedJwtSvid extends JwtSvid {
+  readonly verified: true;
+}
+
+/** A token as it describes itself. Good for one's own tokens, and never a proof of anything. */
+export interface UnverifiedJwtSvid extends JwtSvid {
+  readonly verified: false;
+}
+
+const DEFAULT_LEEWAY = 60;
+
+/**
+ * Verifies a JWT-SVID (JWT-SVID 4): form, algorithm, key of the subject's own trust domain, signature, audience, times.
+ * Messages are those of the reference where it has them; none repeats the token.
+ *
+ * @throws SpiffeError `invalid-jwt-svid` for a token that is not well formed, `untrusted-jwt-svid` for one that is
+ * @throws TypeError when no audience is expected, as that would mean any
+ */
+export async function verifyJwtSvid(token: string, expected: JwtSvidExpectation): Promise<VerifiedJwtSvid> {
+  const audience = expected.audience.filter((value) => value !== '');
+  if (audience.length === 0) throw new TypeError('an audience must be expected');
+  const parts = readToken(token, expected.extraHeaders ?? 'refuse');
+  if (parts.keyId === undefined && expected.keyId !== 'optional') throw malformed('token header missing key id');
+  const claims = readClaims(parts.payload);
+  if (expected.path === 'required' && pathOf(claims.id) === '') {
+    throw malformed('token has in invalid subject claim: path is missing');
+  }
+  await verifySignature(token, parts, candidates(parts, claims.id, expected.authorities));
+  checkAudience(claims, audience);
+  checkTimes(claims, expected.now / 1000, expected.leeway ?? DEFAULT_LEEWAY);
+  return { ...svidOf(parts, claims), verified: true };
+}
+
+/**
+ * Reads a token without verifying it. For tokens that come straight from one's own agent or server.
+ *
+ * @throws SpiffeError `invalid-jwt-svid`
+ */
+export function readUnverifiedJwtSvid(token: string): UnverifiedJwtSvid {
+  const parts = readToken(token, 'ignore');
+  return { ...svidOf(parts, readClaims(parts.payload)), verified: false };
+}
+
+function svidOf({ keyId }: CompactToken, { id, audience, expiresAt, issuedAt, all }: SvidClaims): JwtSvid {
+  return { id, audience, expiresAt, issuedAt, keyId, claims: all };
+}
+
+/** The authorities of the subject's trust domain that may have signed. */
+function candidates(
+  { keyId }: CompactToken,
+  id: SpiffeId,
+  authoritiesOf: JwtSvidExpectation['authorities'],
+): readonly JwtAuthority[] {
+  const trustDomain = trustDomainOf(id);
+  const authorities = authoritiesOf(trustDomain);
+  if (authorities === undefined || (keyId === undefined && authorities.length === 0)) {
+    throw untrusted(`no keys found for trust domain ${quote(trustDomain)}`);
+  }
+  if (keyId === undefined) return authorities;
+  const named = authorities.filter((authority) => authority.keyId === keyId);
+  if (named.length === 0) {
+    throw untrusted(`public key ${quote(keyId)} not found in trust domain ${quote(trustDomain)}`);
+  }
+  return named;
+}
+
+async function verifySignature(
+  token: string,
+  { algorithm }: CompactToken,
+  authorities: readonly JwtAuthority[],
+): Promise<void> {
+  let cause: unknown;
+  for (const authority of authorities) {
+    const key = keyOf(authority);
+    if (!fitsAlgorithm(key, algorithm)) continue;
+    try {
+      await compactVerify(token, key, { algorithms: [algorithm] });
+      return;
+    } catch (error) {
+      cause = error;
+    }
+  }
+  throw untrusted('token signature cannot be verified', cause);
+}
+
+const keys = new WeakMap<JwtAuthority, KeyObject>();
+
+/** Authorities are never changed, so their keys are decoded once. */
+function keyOf(authority: JwtAuthority): KeyObject {
+  const known = keys.get(authority);
+  if (known !== undefined) return known;
+  const key = keyFromSpki(authority.publicKey);
+  keys.set(authority, key);
+  return key;
+}
+
+function checkAudience({ audience }: SvidClaims, expected: readonly string[]): void {
+  if (audience.some((value) => expected.includes(value))) return;
+  throw untrusted(`expected audience in ${quoteAll(expected)} (audience=${quoteAll(audience)})`);
+}
+
+function checkTimes({ notBefore, expiresAt, issuedAt }: SvidClaims, now: number, leeway: number): void {
+  if (notBefore !== undefined && now + leeway < notBefore) throw untrusted('token is not valid yet');
+  if (now - leeway >= expiresAt) throw untrusted('token has expired');
+  // Not asked for by RFC 7519, but whoever issues into the future has a clock that cannot be trusted.
+  if (issuedAt !== undefined && now + leeway < issuedAt) throw untrusted('token is issued in the future');
+}
+
+function malformed(message: string): SpiffeError {
+  return new SpiffeError('invalid-jwt-svid', message);
+}
+
+function untrusted(message: string, cause?: unknown): SpiffeError {
+  return new SpiffeError('untrusted-jwt-svid', message, cause === undefined ? undefined : { cause });
+}

@@ -1,0 +1,199 @@
+import { SpiffeError } from '../error.ts';
+import { contextPrimitive, DerReader, TAG } from './der.ts';
+import { decodeIa5 } from './der-string.ts';
+import { OID } from './oid.ts';
+
+/** What a key may be used for (RFC 5280 4.2.1.3), by bit number. */
+export const KEY_USAGES = [
+  'digitalSignature',
+  'contentCommitment',
+  'keyEncipherment',
+  'dataEncipherment',
+  'keyAgreement',
+  'keyCertSign',
+  'cRLSign',
+  'encipherOnly',
+  'decipherOnly',
+] as const;
+
+export type KeyUsageName = (typeof KEY_USAGES)[number];
+
+interface KeyUsage {
+  readonly critical: boolean;
+  readonly names: ReadonlySet<KeyUsageName>;
+}
+
+/** One extension as it stands in a certificate or request. */
+export interface Extension {
+  /** Dotted object identifier. */
+  readonly oid: string;
+  readonly critical: boolean;
+  /** DER of the extension's own type. */
+  readonly value: Buffer;
+}
+
+/** What the extensions of a certificate or request say, as far as it matters here. */
+export interface ReadExtensions {
+  /** In the order in which they stand. */
+  readonly extensions: readonly Extension[];
+  readonly uris: readonly string[];
+  readonly dnsNames: readonly string[];
+  readonly emails: readonly string[];
+  /** 4 or 16 bytes each. */
+  readonly ipAddresses: readonly Buffer[];
+  /** Undefined when there are no basic constraints, which means that it is not a CA. */
+  readonly isCa: boolean | undefined;
+  /** How many CA certificates may follow below this one; undefined when unlimited. */
+  readonly pathLength: number | undefined;
+  readonly keyUsage: KeyUsage | undefined;
+  /** Dotted object identifiers. */
+  readonly extKeyUsage: readonly string[] | undefined;
+  readonly subjectKeyId: Buffer | undefined;
+  readonly authorityKeyId: Buffer | undefined;
+  /** Whether name constraints are there at all; they are not interpreted. */
+  readonly hasNameConstraints: boolean;
+  /** Object identifiers of critical extensions that are not understood here. */
+  readonly unknownCritical: readonly string[];
+}
+
+type Found = { -readonly [K in keyof ReadExtensions]: ReadExtensions[K] };
+
+export const NO_EXTENSIONS: ReadExtensions = Object.freeze(nothing());
+
+function nothing(): Found {
+  return {
+    extensions: [],
+    uris: [],
+    dnsNames: [],
+    emails: [],
+    ipAddresses: [],
+    isCa: undefined,
+    pathLength: undefined,
+    keyUsage: undefined,
+    extKeyUsage: undefined,
+    subjectKeyId: undefined,
+    authorityKeyId: undefined,
+    hasNameConstraints: false,
+    unknownCritical: [],
+  };
+}
+
+type Reader = (value: Buffer, found: Found, critical: boolean) => void;
+
+/**
+ * How each extension that is understood is read. Certificate policies only matter to whoever demands one, which nobody
+ * does here, so they are understood without being read.
+ */
+const READERS: Readonly<Record<string, Reader>> = {
+  [OID.subjectAltName]: readAltNames,
+  [OID.basicConstraints]: readBasicConstraints,
+  [OID.keyUsage]: readKeyUsage,
+  [OID.extKeyUsage]: readExtKeyUsage,
+  [OID.subjectKeyIdentifier]: (value, found) => {
+    const reader = new DerReader(value);
+    found.subjectKeyId = reader.octetString('subjectKeyIdentifier');
+    reader.finish('subjectKeyIdentifier');
+  },
+  [OID.authorityKeyIdentifier]: readAuthorityKeyId,
+  [OID.nameConstraints]: (_value, found) => {
+    found.hasNameConstraints = true;
+  },
+  [OID.certificatePolicies]: () => undefined,
+};
+
+/**
+ * Reads the elements of an Extensions sequence (RFC 5280 4.1.2.9).
+ *
+ * @throws SpiffeError `invalid-der`, also when an extension is there twice (RFC 5280 4.2)
+ */
+export function readExtensions(list: DerReader): ReadExtensions {
+  const found = nothing();
+  const extensions: Extension[] = [];
+  const unknown: string[] = [];
+  // RFC 5280 4.1.2.9: SEQUENCE SIZE (1..MAX)
+  do {
+    const extension = readExtension(list.sequence('extension'));
+    if (extensions.some(({ oid }) => oid === extension.oid)) {
+      throw new SpiffeError('invalid-der', `extension ${extension.oid} is there twice`);
+    }
+    extensions.push(extension);
+    const read = READERS[extension.oid];
+    if (read !== undefined) read(extension.value, found, extension.critical);
+    else if (extension.critical) unknown.push(extension.oid);
+  } while (!list.atEnd);
+  found.extensions = extensions;
+  found.unknownCritical = unknown;
+  return found;
+}
+
+function readExtension(reader: DerReader): Extension {
+  const oid = reader.oid('extension');
+  const critical = reader.peek() === TAG.boolean && reader.boolean('criticality of an extension');
+  const value = reader.octetString('value of an extension');
+  reader.finish('extension');
+  return { oid, critical, value };
+}
+
+/** RFC 5280 4.2.1.6. Names of forms that nobody asks about are passed over. */
+function readAltNames(value: Buffer, found: Found): void {
+  const outer = new DerReader(value);
+  const names = outer.sequence('subjectAltName');
+  outer.finish('subjectAltName');
+  const emails: string[] = [];
+  const dnsNames: string[] = [];
+  const uris: string[] = [];
+  const ipAddresses: Buffer[] = [];
+  do {
+    const { tag, content } = names.element('subjectAltName');
+    if (tag === contextPrimitive(1)) emails.push(decodeIa5(content, 'subjectAltName email'));
+    else if (tag === contextPrimitive(2)) dnsNames.push(decodeIa5(content, 'subjectAltName DNS name'));
+    else if (tag === contextPrimitive(6)) uris.push(decodeIa5(content, 'subjectAltName URI'));
+    else if (tag === contextPrimitive(7)) ipAddresses.push(checkAddress(content));
+    else if ((tag & 0xc0) !== 0x80) throw new SpiffeError('invalid-der', 'subjectAltName has an unexpected type');
+  } while (!names.atEnd);
+  Object.assign(found, { emails, dnsNames, uris, ipAddresses });
+}
+
+function checkAddress(content: Buffer): Buffer {
+  if (content.length !== 4 && content.length !== 16) {
+    throw new SpiffeError('invalid-der', 'subjectAltName IP address is not 4 or 16 bytes long');
+  }
+  return content;
+}
+
+/** RFC 5280 4.2.1.9. */
+function readBasicConstraints(value: Buffer, found: Found): void {
+  const outer = new DerReader(value);
+  const reader = outer.sequence('basicConstraints');
+  outer.finish('basicConstraints');
+  found.isCa = reader.peek() === TAG.boolean && reader.boolean('basicConstraints cA');
+  if (reader.peek() === TAG.integer) found.pathLength = reader.smallInteger('basicConstraints pathLenConstraint');
+  reader.finish('basicConstraints');
+}
+
+function readKeyUsage(value: Buffer, found: Found, critical: boolean): void {
+  const outer = new DerReader(value);
+  const { bytes } = outer.bitString('keyUsage');
+  outer.finish('keyUsage');
+  const names = KEY_USAGES.filter((_name, bit) => ((bytes[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0);
+  found.keyUsage = { critical, names: new Set(names) };
+}
+
+function readExtKeyUsage(value: Buffer, found: Found): void {
+  const outer = new DerReader(value);
+  const reader = outer.sequence('extKeyUsage');
+  outer.finish('extKeyUsage');
+  const purposes: string[] = [];
+  do {
+    purposes.push(reader.oid('extKeyUsage'));
+  } while (!reader.atEnd);
+  found.extKeyUsage = purposes;
+}
+
+/** RFC 5280 4.2.1.1. Only the key identifier is a use; issuer and serial number name a certificate that may be renewed. */
+function readAuthorityKeyId(value: Buffer, found: Found): void {
+  const outer = new DerReader(value);
+  const reader = outer.sequence('authorityKeyIdentifier');
+  outer.finish('authorityKeyIdentifier');
+  found.authorityKeyId = reader.optional(contextPrimitive(0), 'authorityKeyIdentifier keyIdentifier');
+}
