@@ -1,15 +1,17 @@
 import { mkdirSync } from 'node:fs';
 import { backoffDelay, exponential } from '../common/backoff.ts';
 import type { Clock } from '../common/clock.ts';
-import { FinialError, messageOf, withContext } from '../common/errors.ts';
-import { createHealth, healthTask } from '../common/health/health.ts';
+import { FinialError, hasCode, messageOf, withContext } from '../common/errors.ts';
+import { createHealth, type HealthState, healthTask } from '../common/health/health.ts';
 import { type Closable, CloseStack, runTasks } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log/logger.ts';
 import { subject } from '../common/observable.ts';
-import { implementHealth } from '../common/rpc/health.ts';
 import { COMPATIBLE_VERSION } from '../common/version.ts';
-import { workloadApiService } from './api/workload/service.ts';
-import { securityHeader } from './api/workload/ports.ts';
+import { publicHealth } from './api/health.ts';
+import { checkWorkloadApi } from './api/self-check.ts';
+import { requireSecurityHeader } from './api/workload/security-header.ts';
+import { workloadApi } from './api/workload/service.ts';
+import { formatSelector, type Selector } from '../spiffe/selector.ts';
 import { attestAgent, type AttestationDependencies, type Attested, rotateIdentity } from './attestation/attest.ts';
 import { bootstrapRootsFromFile } from './attestation/bootstrap.ts';
 import { createJwtSvidCache } from './cache/jwt-svid-cache.ts';
@@ -86,7 +88,7 @@ async function assemble(
   });
   resources.use('server client', client);
 
-  const cache = createWorkloadCache({ bundle: bundle.current, maxSvids: config.x509CacheSize, clock });
+  const cache = createWorkloadCache({ bundle: bundle.current, maxSvids: config.x509CacheSize, log: named('manager') });
   const jwtSvids = createJwtSvidCache({
     ...{ client, clock, random },
     maxTokens: config.jwtCacheSize,
@@ -101,56 +103,46 @@ async function assemble(
     saveBundle: ({ x509Authorities }) =>
       storage.update((data) => ({ ...data, bundle: x509Authorities.map(({ certificate }) => certificate) })),
     rejected: (kind, error, own) => rejected(attestation, identity.current, kind, error, own),
-    dropJwtSvids: (keyIds) => jwtSvids.removeSignedBy(keyIds),
+    dropJwtSvids: (keyIds) => keyIds.forEach((keyId) => jwtSvids.removeSignedBy(keyId)),
     log: named('manager'),
   });
   await postStatus(client, log, signal);
   await initialise(options, sync, attestation, signal);
 
-  const isServing = (): boolean => sync.lastSuccess > 0 && identity.current.notAfter > clock.now();
-  if (config.socketPath !== undefined) {
+  const { socketPath } = config;
+  const probe = socketPath === undefined ? undefined : () => checkWorkloadApi(socketPath);
+  if (socketPath !== undefined) {
     const attestor = workloadAttestation({ attestors: plugins.workloadAttestors, log: named('workload_attestor') });
-    const endpoints = await openEndpoints({
-      socketPath: config.socketPath,
+    const api = workloadApi({
+      ...{ cache, clock, config, jwtSvids },
+      attest: (peer, own) => attestor.attest(peer, own),
+      isLoggable: (selector) => isLoggable(selector, config.log.selectors),
       log: named('endpoints'),
-      interceptors: [securityHeader],
-      services: [
-        workloadApiService({
-          ...{ cache, jwtSvids, trustDomain: config.trustDomain },
-          attest: (peer, own) => attestor.attest(peer, own),
-          allowUnauthenticatedVerifiers: config.allowUnauthenticatedVerifiers,
-          allowedForeignJwtClaims: config.allowedForeignJwtClaims,
-          logSelectors: config.log.selectors,
-          now: () => clock.now(),
-          log: named('endpoints'),
-        }),
-        implementHealth(async () => isServing()),
-      ],
+    });
+    const endpoints = await openEndpoints({
+      socketPath,
+      log: named('endpoints'),
+      interceptors: [requireSecurityHeader],
+      services: [api, publicHealth(probe)],
     });
     resources.use('endpoints', endpoints);
   }
-  return supervise(options, sync, isServing, resources);
+  return supervise(options, sync, probe, resources);
 }
 
 function supervise(
   { clock, config, log }: AgentOptions,
   sync: Sync,
-  isServing: () => boolean,
+  probe: (() => Promise<void>) | undefined,
   resources: CloseStack,
 ): RunningAgent {
   const health = createHealth({
     clock,
     log: log.with({ subsystem_name: 'health' }),
-    checks: {
-      agent: async () => {
-        const serving = isServing();
-        const details = serving ? {} : { make_new_x509_err: 'the SVID of the agent has expired' };
-        return { live: serving, ready: serving, liveDetails: details, readyDetails: details };
-      },
-    },
+    checks: { agent: () => healthOf(probe) },
   });
-  const probe = config.health;
-  const listen = probe.listen ? { ...probe, host: probe.bindAddress, port: probe.bindPort } : undefined;
+  const where = config.health;
+  const listen = where.listen ? { ...where, host: where.bindAddress, port: where.bindPort } : undefined;
   const stop = new AbortController();
   const tasks = { sync: sync.run, health: healthTask(health, listen, log) };
   const done = runTasks(tasks, stop.signal).finally(() => resources.close());
@@ -163,6 +155,26 @@ function supervise(
       return done;
     },
   };
+}
+
+/** Only an API that does not answer is unhealthy; one that refuses this process works (agent.md 11.1). */
+async function healthOf(probe: (() => Promise<void>) | undefined): Promise<HealthState> {
+  if (probe === undefined) return { live: true, ready: true, liveDetails: null, readyDetails: null };
+  try {
+    await probe();
+  } catch (error) {
+    if (hasCode(error, 'unavailable')) {
+      const details = { make_new_x509_err: error.message };
+      return { live: false, ready: false, liveDetails: details, readyDetails: details };
+    }
+  }
+  return { live: true, ready: true, liveDetails: {}, readyDetails: {} };
+}
+
+/** `type:value` equal to an allowed prefix, or continuing it behind a colon. */
+function isLoggable(selector: Selector, prefixes: readonly string[]): boolean {
+  const text = formatSelector(selector);
+  return prefixes.some((prefix) => text === prefix || text.startsWith(`${prefix}:`));
 }
 
 function attestationDependencies(

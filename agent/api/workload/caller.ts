@@ -9,7 +9,14 @@ import { whyNoIdentity } from './no-identity.ts';
 export function callLog(log: Logger, call: Call): Logger {
   const pid = call.peer.transport === 'unix' ? call.peer.process?.pid : undefined;
   const method = call.method.slice(call.method.lastIndexOf('/') + 1);
-  return log.with({ method, service: 'WorkloadAPI', ...(pid === undefined ? {} : { pid }) });
+  const named = log.with({ method, service: 'WorkloadAPI', ...(pid === undefined ? {} : { pid }) });
+  return pid === process.pid ? quiet(named) : named;
+}
+
+/** The agent's own health checks are no news for the operator. */
+function quiet(log: Logger): Logger {
+  const { debug } = log;
+  return { ...log, error: debug, warn: debug, info: debug, with: (fields) => quiet(log.with(fields)) };
 }
 
 /** Refuses a request for what it says; nothing else was looked at yet. */
