@@ -10,8 +10,7 @@ import { parseTrustDomain } from '../../spiffe/trust-domain.ts';
 import { parseCsr } from '../../spiffe/x509/csr.ts';
 import { formatName } from '../../spiffe/x509/name.ts';
 import { issueCa, issueSvid, newTestKey, TEST_HOUR, TEST_NOW } from '../../test/support/pki.ts';
-import { scratchFolder } from '../../test/support/scratch.ts';
-import { type AgentStore, openAgentStore } from '../storage/agent-data.ts';
+import { type AgentData, type AgentStore, EMPTY_AGENT_DATA } from '../storage/agent-data.ts';
 import { attestAgent, type AttestationDependencies, rotateIdentity } from './attest.ts';
 import type { BootstrapRoots } from './bootstrap.ts';
 
@@ -35,10 +34,23 @@ interface Bench {
   readonly failures: FinialError[];
 }
 
-async function bench(): Promise<Bench> {
+/** Without a disk, so that a loop comes to rest between two steps of the clock. */
+function memoryStore(): AgentStore {
+  let data: AgentData = EMPTY_AGENT_DATA;
+  return {
+    get data() {
+      return data;
+    },
+    async update(change) {
+      data = change(data);
+    },
+  };
+}
+
+function bench(): Bench {
   const clock = new ManualClock(TEST_NOW);
   const keys = keysInProcess();
-  const storage = await openAgentStore(scratchFolder());
+  const storage = memoryStore();
   const seen: Pick<Bench, 'warnings' | 'subjects' | 'roots' | 'failures'> = {
     warnings: [],
     subjects: [],
@@ -72,8 +84,8 @@ async function bench(): Promise<Bench> {
 }
 
 let on: Bench;
-beforeEach(async () => {
-  on = await bench();
+beforeEach(() => {
+  on = bench();
 });
 
 const failing = (code: ErrorCode, times: number): void => {
@@ -125,12 +137,34 @@ describe('attestAgent', () => {
     expect(on.warnings).toHaveLength(1);
   });
 
-  it('says so when there is an SVID but no bundle', async () => {
+  it('fetches the bundle for an SVID that was stored without one, and does not attest again', async () => {
     const key = await keyIn('agent-svid-A');
     await on.store.update((data) => ({ ...data, svid: [svidFor(key.publicKey)] }));
-    const attesting = attestAgent(on.deps, never).catch((error: unknown) => error);
-    await on.clock.advance(60_000);
-    expect(await attesting).toMatchObject({ message: 'SVID loaded but no bundle in cache' });
+    const { identity, bundle } = await attestAgent(on.deps, never);
+    expect(identity.key.id).toBe('agent-svid-A');
+    expect(bundle.x509Authorities).toHaveLength(1);
+    expect(on.subjects).toEqual([]);
+    expect(on.store.data.bundle).toEqual([ca.der]);
+  });
+
+  it('keeps the SVID that a used join token bought, even when the bundle cannot be had', async () => {
+    const { connect } = on.deps;
+    let failures = 1;
+    const deps: AttestationDependencies = {
+      ...on.deps,
+      connect: async (roots, signal) => ({
+        ...(await connect(roots, signal)),
+        bundle: async () => {
+          failures -= 1;
+          if (failures >= 0) throw new FinialError('unavailable', 'gone');
+          return { ...emptyBundle(trustDomain), x509Authorities: [{ certificate: ca.der, tainted: false }] };
+        },
+      }),
+    };
+    const attesting = attestAgent(deps, never);
+    await on.clock.advance(5000);
+    expect((await attesting).identity.id).toBe(AGENT);
+    expect(on.subjects).toHaveLength(1);
   });
 });
 

@@ -51,7 +51,7 @@ export async function attestAgent(deps: AttestationDependencies, signal: AbortSi
   const deadline = clock.steady() + GIVE_UP_MS;
   for (let failures = 0; ; failures += 1) {
     try {
-      return (await stored(deps)) ?? (await attestAnew(deps, signal));
+      return (await stored(deps, signal)) ?? (await attestAnew(deps, signal));
     } catch (error) {
       if (signal.aborted || hasCode(error, 'permission-denied')) throw error;
       const wait = backoffDelay(RETRY, failures, random);
@@ -65,27 +65,61 @@ export async function attestAgent(deps: AttestationDependencies, signal: AbortSi
   }
 }
 
-/** The stored identity, when it is complete and still valid (the table of agent.md 2.3). */
-async function stored({ clock, keyManager, log, storage, trustDomain }: AttestationDependencies): Promise<Attested | undefined> {
+/** The stored identity, when it is still of use. */
+async function stored(deps: AttestationDependencies, signal: AbortSignal): Promise<Attested | undefined> {
+  const { clock, keyManager, log, storage, trustDomain } = deps;
   const { svid, bundle, reattestable } = storage.data;
-  if (svid === undefined) {
-    if ((await keyManager.listKeys()).length > 0) log.warn('Keys recovered, but no SVID found. Generating new keypair');
-    return undefined;
-  }
-  const [first] = svid;
+  const [first] = svid ?? [];
   const leaf = first === undefined ? undefined : parseCertificate(first);
   const key = leaf && (await keyOf(keyManager, leaf.publicKey));
-  if (leaf === undefined || key === undefined) {
-    log.warn('Private key not recovered. Ignoring stored SVID');
-    return undefined;
-  }
-  if (clock.now() + ALMOST_EXPIRED_MS >= leaf.notAfter) {
-    log.warn('Private key recovered, but SVID has expired. Generating new keypair');
-    return undefined;
-  }
-  if (bundle === undefined) throw new FinialError('failed-precondition', 'SVID loaded but no bundle in cache');
+  const use = judgeStored({
+    hasKeys: (await keyManager.listKeys()).length > 0,
+    hasKeyOfSvid: key !== undefined,
+    expiresAt: leaf?.notAfter,
+    now: clock.now(),
+  });
+  if (use.warning !== undefined) log.warn(use.warning);
+  if (!use.usable || svid === undefined || key === undefined) return undefined;
   const identity = await identityOf(keyManager, key, { chain: svid, reattestable });
-  return { identity, bundle: bundleOf(trustDomain, bundle) };
+  return { identity, bundle: bundle === undefined ? await fetchBundle(deps, signal) : bundleOf(trustDomain, bundle) };
+}
+
+/** What is known of the stored identity. Times are Unix milliseconds. */
+export interface StoredIdentity {
+  readonly hasKeys: boolean;
+  readonly hasKeyOfSvid: boolean;
+  /** Undefined when no SVID is stored. */
+  readonly expiresAt: number | undefined;
+  readonly now: number;
+}
+
+/** Whether a stored SVID is used or the agent attests, and what the operator hears (the table of agent.md 2.3). */
+export function judgeStored(stored: StoredIdentity): { readonly usable: boolean; readonly warning?: string } {
+  const { expiresAt, hasKeyOfSvid, hasKeys, now } = stored;
+  if (expiresAt === undefined) {
+    return hasKeys ? { usable: false, warning: 'Keys recovered, but no SVID found. Generating new keypair' } : { usable: false };
+  }
+  if (!hasKeyOfSvid) return { usable: false, warning: 'Private key not recovered. Generating new keypair' };
+  if (now + ALMOST_EXPIRED_MS >= expiresAt) {
+    return { usable: false, warning: 'Private key recovered, but SVID has expired. Generating new keypair' };
+  }
+  return { usable: true };
+}
+
+/** An agent that stopped between its attestation and the bundle has the one without the other. */
+async function fetchBundle(deps: AttestationDependencies, signal: AbortSignal): Promise<Bundle> {
+  const client = await deps.connect(await bootstrap(deps), signal);
+  try {
+    const bundle = await client.bundle(signal);
+    await deps.storage.update((data) => ({ ...settled(data), bundle: certificatesOf(bundle) }));
+    return bundle;
+  } finally {
+    client.close();
+  }
+}
+
+function certificatesOf(bundle: Bundle): readonly Buffer[] {
+  return bundle.x509Authorities.map(({ certificate }) => certificate);
 }
 
 /** The stored roots only verify: what else the bundle holds comes with the first synchronisation. */
@@ -102,10 +136,11 @@ async function attestAnew(deps: AttestationDependencies, signal: AbortSignal): P
     const csr = await createCsr({ signer: key, subject: SVID_SUBJECT, uris: [] });
     const signed = await client.attest(nodeAttestor, csr, signal);
     const identity = await identityOf(keyManager, key, signed);
-    const bundle = await client.bundle(signal);
-    const certificates = bundle.x509Authorities.map(({ certificate }) => certificate);
     const { reattestable } = signed;
-    await storage.update((data) => ({ ...settled(data), svid: identity.chain, bundle: certificates, reattestable }));
+    // Kept at once: a join token that was used is gone, so an SVID that got lost could not be had again.
+    await storage.update((data) => ({ ...data, svid: identity.chain, reattestable }));
+    const bundle = await client.bundle(signal);
+    await storage.update((data) => ({ ...settled(data), bundle: certificatesOf(bundle) }));
     log.info('Node attestation was successful', { reattestable, spiffe_id: identity.id });
     return { identity, bundle };
   } finally {

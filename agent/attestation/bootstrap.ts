@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { FinialError, messageOf } from '../../common/errors.ts';
 import { bundleFromSpiffeJson } from '../../spiffe/bundle/json.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import { parseCertificate } from '../../spiffe/x509/certificate.ts';
 import { certificatesFromPem } from '../../spiffe/x509/pem.ts';
 
 /** What a server is first verified with: certificates (DER), or nothing at all. */
@@ -24,11 +25,19 @@ export async function bootstrapRootsFromFile(
     const text = await readFile(file, 'utf8');
     roots =
       format === 'pem'
-        ? certificatesFromPem(text)
+        ? pemRoots(text)
         : bundleFromSpiffeJson(text, trustDomain).x509Authorities.map(({ certificate }) => certificate);
   } catch (error) {
     throw problem(messageOf(error), error);
   }
   if (roots.length === 0) throw problem('no certificates found in trust bundle');
+  return roots;
+}
+
+/** An empty file is reported like one without certificates. */
+function pemRoots(text: string): readonly Buffer[] {
+  if (!text.includes('-----BEGIN')) return [];
+  const roots = certificatesFromPem(text);
+  for (const root of roots) parseCertificate(root);
   return roots;
 }

@@ -26,8 +26,10 @@ export async function attestationClient(
     });
   return {
     attest: (attestor, csr, own) => named(attest(channel, attestor, csr, own)),
-    bundle: (own) =>
-      named(channel.call(bundleService, 'GetBundle', {}, { signal: own, timeoutMs: CALL_TIMEOUT_MS }).then(bundleFromProto)),
+    async bundle(own) {
+      const options = { signal: own, timeoutMs: CALL_TIMEOUT_MS };
+      return bundleFromProto(await named(channel.call(bundleService, 'GetBundle', {}, options)), target.trustDomain);
+    },
     close: () => channel.close(),
   };
 }

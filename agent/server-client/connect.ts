@@ -95,6 +95,7 @@ export function presentedRoots(target: ServerTarget, signal: AbortSignal): Promi
   const at = target.address.lastIndexOf(':');
   const host = target.address.slice(0, at).replace(/^\[|\]$/g, '');
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     const socket = tls.connect({
       host,
       port: Number(target.address.slice(at + 1)),
@@ -103,18 +104,21 @@ export function presentedRoots(target: ServerTarget, signal: AbortSignal): Promi
       // The point of insecure bootstrap; nothing is sent over this connection.
       rejectUnauthorized: false,
     });
+    const stop = (): void => fail('stopped');
     const fail = (why: string): void => {
+      signal.removeEventListener('abort', stop);
       socket.destroy();
       reject(new FinialError('unavailable', `cannot reach the server at ${target.address}: ${why}`));
     };
     socket.setTimeout(HANDSHAKE_TIMEOUT_MS, () => fail('no answer'));
-    signal.addEventListener('abort', () => fail('stopped'), { once: true });
+    signal.addEventListener('abort', stop, { once: true });
     socket.once('error', (error) => fail(error.message));
     socket.once('secureConnect', () => {
       const chain = presentedChain(socket.getPeerCertificate(true));
       const [leaf] = chain;
       const problem = leaf === undefined ? new Error('it shows no certificate') : serverIdProblem(leaf, target.trustDomain);
       if (problem !== undefined) return fail(problem.message);
+      signal.removeEventListener('abort', stop);
       socket.destroy();
       resolve(chain);
     });

@@ -5,8 +5,8 @@ import type { SPIFFEID__Output } from '../../proto/gen/spire/api/types/SPIFFEID.
 import type { Bundle } from '../../spiffe/bundle/bundle.ts';
 import { type SpiffeId, spiffeId } from '../../spiffe/id.ts';
 import { selector } from '../../spiffe/selector.ts';
-import { parseTrustDomain } from '../../spiffe/trust-domain.ts';
-import { splitCertificates } from '../../spiffe/x509/certificate.ts';
+import { parseTrustDomain, type TrustDomain } from '../../spiffe/trust-domain.ts';
+import { parseCertificates } from '../../spiffe/x509/certificate.ts';
 import type { AgentEntry } from './contract.ts';
 
 /** @throws SpiffeError or FinialError naming what is missing */
@@ -40,12 +40,19 @@ export function entryFromProto(entry: Entry__Output): AgentEntry {
   });
 }
 
-/** @throws SpiffeError when a certificate cannot be read */
-export function bundleFromProto(bundle: Bundle__Output): Bundle {
+/**
+ * @param expected the trust domain that was asked about
+ * @throws SpiffeError or FinialError when it is another one's, or an authority cannot be read
+ */
+export function bundleFromProto(bundle: Bundle__Output, expected: TrustDomain): Bundle {
+  const trustDomain = parseTrustDomain(bundle.trust_domain);
+  if (trustDomain !== expected) {
+    throw new FinialError('internal', `the server sent the bundle of "${trustDomain}" instead of "${expected}"`);
+  }
   return Object.freeze({
-    trustDomain: parseTrustDomain(bundle.trust_domain),
+    trustDomain,
     x509Authorities: bundle.x509_authorities.flatMap(({ asn1, tainted }) =>
-      splitCertificates(asn1).map((certificate) => ({ certificate, tainted })),
+      parseCertificates(asn1).map(({ der }) => ({ certificate: der, tainted })),
     ),
     jwtAuthorities: bundle.jwt_authorities.map((key) => ({
       publicKey: key.public_key,

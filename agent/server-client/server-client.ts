@@ -1,4 +1,4 @@
-import { FinialError, hasCode, messageOf } from '../../common/errors.ts';
+import { type ErrorCode, FinialError, hasCode, messageOf, toFinialError } from '../../common/errors.ts';
 import type { Logger } from '../../common/log/logger.ts';
 import type { RpcChannel } from '../../common/rpc/client.ts';
 import { connectServer, serverError, type ServerTarget } from './connect.ts';
@@ -18,10 +18,21 @@ export interface ServerClientDependencies {
 
 const CALL_TIMEOUT_MS = 30_000;
 
+/** Answers of a server that is there and well: no reason to connect anew. */
+const ANSWERS: readonly ErrorCode[] = [
+  'not-found',
+  'invalid-argument',
+  'already-exists',
+  'failed-precondition',
+  'resource-exhausted',
+  'unimplemented',
+];
+
 /** The server over mutual TLS; connects on the first call. */
 export function serverClient(deps: ServerClientDependencies): ServerClient {
   const { target, log } = deps;
   let channel: RpcChannel | undefined;
+  let closed = false;
   const reconnect = (): void => {
     channel?.close();
     channel = undefined;
@@ -29,11 +40,12 @@ export function serverClient(deps: ServerClientDependencies): ServerClient {
 
   /** Runs calls on the shared connection; one that failed is not used again. */
   const using = async <T>(work: (channel: RpcChannel) => Promise<T>): Promise<T> => {
+    if (closed) throw new FinialError('unavailable', 'the connection to the server is closed');
     const own = (channel ??= connectServer(target, deps.roots(), deps.identity()));
     try {
       return await work(own);
     } catch (error) {
-      if (own === channel) reconnect();
+      if (own === channel && !ANSWERS.includes(toFinialError(error).code)) reconnect();
       throw serverError(target.address, error);
     }
   };
@@ -41,20 +53,32 @@ export function serverClient(deps: ServerClientDependencies): ServerClient {
 
   return {
     reconnect,
-    close: reconnect,
+    close() {
+      closed = true;
+      reconnect();
+    },
     syncEntries: (held, signal) =>
       using((own) => syncEntries(own.bidi(entryService, 'SyncAuthorizedEntries', bounded(signal)), held, log)),
-    bundle: (signal) => using(async (own) => bundleFromProto(await own.call(bundleService, 'GetBundle', {}, bounded(signal)))),
+    async bundle(signal) {
+      const bundle = await using((own) => own.call(bundleService, 'GetBundle', {}, bounded(signal)));
+      return bundleFromProto(bundle, target.trustDomain);
+    },
     async federatedBundle(trustDomain, signal) {
-      try {
-        return await using(async (own) => {
-          const request = { trust_domain: trustDomain };
-          return bundleFromProto(await own.call(bundleService, 'GetFederatedBundle', request, bounded(signal)));
-        });
-      } catch (error) {
-        if (!hasCode(error, 'not-found') && !hasCode(error, 'invalid-argument')) throw error;
+      const request = { trust_domain: trustDomain };
+      const skip = (error: unknown): undefined => {
         log.warn('Federated bundle not available', { trust_domain_id: trustDomain, error: messageOf(error) });
         return undefined;
+      };
+      const answer = await using((own) =>
+        own.call(bundleService, 'GetFederatedBundle', request, bounded(signal)),
+      ).catch((error: unknown) => {
+        if (hasCode(error, 'not-found')) return skip(error);
+        throw error;
+      });
+      try {
+        return answer && bundleFromProto(answer, trustDomain);
+      } catch (error) {
+        return skip(error);
       }
     },
     signX509Svids: (requests, signal) =>

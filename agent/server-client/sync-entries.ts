@@ -1,4 +1,4 @@
-import { messageOf } from '../../common/errors.ts';
+import { FinialError, messageOf } from '../../common/errors.ts';
 import type { Logger } from '../../common/log/logger.ts';
 import type { BidiCall } from '../../common/rpc/client.ts';
 import type { SyncAuthorizedEntriesRequest } from '../../proto/gen/spire/api/server/entry/v1/SyncAuthorizedEntriesRequest.ts';
@@ -34,21 +34,27 @@ export async function syncEntries(
 ): Promise<ReadonlyMap<string, AgentEntry>> {
   const entries = new Map<string, AgentEntry>();
   const responses = call.responses[Symbol.asyncIterator]();
-  const next = async (): Promise<SyncAuthorizedEntriesResponse__Output | undefined> => {
+  const next = async (): Promise<SyncAuthorizedEntriesResponse__Output> => {
     const { done, value } = await responses.next();
-    return done === true ? undefined : value;
+    // Taking an early end for the end of the list would take identities away from workloads.
+    if (done === true) throw new FinialError('unavailable', 'the server ended the synchronisation of entries early');
+    return value;
+  };
+  const pages = async function* (): AsyncGenerator<SyncAuthorizedEntriesResponse__Output> {
+    for (let more = true; more; ) {
+      const page = await next();
+      yield page;
+      more = page.more;
+    }
   };
   try {
     await call.send({ output_mask: MASK });
-    let page = await next();
-    const pageSize = page?.entry_revisions.length ?? 0;
-    if (pageSize === 0) {
-      for (; page !== undefined; page = page.more ? await next() : undefined) keep(entries, page.entries, held, log);
-      call.end();
-      return entries;
-    }
     const wanted: string[] = [];
-    for (; page !== undefined; page = page.more ? await next() : undefined) {
+    let pageSize = 0;
+    for await (const page of pages()) {
+      // The first page of revisions tells how large pages are; a server with few entries sends no revisions at all.
+      pageSize ||= page.entry_revisions.length;
+      keep(entries, page.entries, held, log);
       for (const { id, revision_number, created_at } of page.entry_revisions) {
         const own = held.get(id);
         if (own !== undefined && isCurrent(own, revision_number, created_at)) entries.set(id, own);
@@ -58,9 +64,7 @@ export async function syncEntries(
     wanted.sort();
     for (let at = 0; at < wanted.length; at += pageSize) {
       await call.send({ ids: wanted.slice(at, at + pageSize) });
-      for (page = await next(); page !== undefined; page = page.more ? await next() : undefined) {
-        keep(entries, page.entries, held, log);
-      }
+      for await (const page of pages()) keep(entries, page.entries, held, log);
     }
     call.end();
     return entries;

@@ -129,7 +129,7 @@ const signal = new AbortController().signal;
 
 /** Signing happens on threads, which a manual clock does not wait for. */
 async function until(holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 2000 && !holds(); i += 1) await new Promise((resolve) => setImmediate(resolve));
+  for (let i = 0; i < 2000 && !holds(); i += 1) await new Promise((resolve) => setTimeout(resolve, 2));
   expect(holds()).toBe(true);
 }
 
@@ -163,12 +163,13 @@ describe('synchronisation', () => {
     const stop = new AbortController();
     const running = sync.run(stop.signal);
     const first = svids.get('a');
+    const connections = state.reconnects;
     await clock.advance(20 * 60_000);
     expect(svids.get('a')).toBe(first);
     expect(state.renewals).toBe(0);
     await clock.advance(12 * 60_000);
     await until(() => svids.get('a') !== first && state.renewals === 1);
-    expect(state.reconnects).toBe(1);
+    expect(state.reconnects).toBe(connections + 1);
     stop.abort();
     await running;
   });

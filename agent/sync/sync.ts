@@ -91,6 +91,8 @@ export function synchronisation(deps: SyncDependencies): Sync {
     if (next.sequenceNumber === bundle.current.sequenceNumber && sameAuthorities(next, bundle.current)) return;
     await deps.saveBundle(next);
     bundle.publish(next);
+    // The server is verified with the roots that a connection was made with.
+    client.reconnect();
     deps.dropJwtSvids(next.jwtAuthorities.filter((one) => one.tainted).map((one) => one.keyId));
   };
 

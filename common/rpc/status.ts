@@ -8,6 +8,7 @@ import type {
 import { SpiffeError } from '../../spiffe/error.ts';
 import { type DenialReason, type ErrorCode, FinialError, messageOf, toFinialError } from '../errors.ts';
 import type { Logger } from '../log/logger.ts';
+import { explainConnectFailure } from './connect-failure.ts';
 import { loadMessage } from './message.ts';
 
 /** The one table between our error codes and gRPC status codes; for whole calls as for the items of a batch. */
@@ -135,7 +136,7 @@ function headerText(text: string): string {
 /** The error that a failed call's status stands for. */
 export function fromGrpcStatus(status: Omit<GrpcStatus, 'metadata'> & Partial<GrpcStatus>): FinialError {
   const denial = denialOf(status.metadata);
-  return new FinialError(errorCode(status.code), status.details, denial === undefined ? {} : { denial });
+  return new FinialError(errorCode(status.code), explainConnectFailure(status.details), denial === undefined ? {} : { denial });
 }
 
 /** A trailer that cannot be read says nothing; the status code stands without it. */

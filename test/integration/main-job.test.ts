@@ -38,8 +38,11 @@ describe('the main job', () => {
     );
     expect(created).toMatchObject({ code: 0, err: '' });
     expect(created.out).toContain('SPIFFE ID               : spiffe://example.org/web\n');
-    const svid = await site.agentCommand('api', 'fetch', 'x509');
-    expect(svid.err).toBe('');
+    const svid = await eventually('the identity', async () => {
+      const fetched = await site.agentCommand('api', 'fetch', 'x509');
+      expect(fetched).toMatchObject({ code: 0, err: '' });
+      return fetched;
+    });
     expect(svid.out).toMatch(/^Received 1 svid after [0-9.]+(ms|s)\n\nSPIFFE ID:\t\tspiffe:\/\/example\.org\/web\nHint:\t\t\tinternal\n/);
 
     const jwt = await site.agentCommand('api', 'fetch', 'jwt', '-audience', 'me');

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll } from 'vitest';
@@ -9,6 +9,8 @@ import { afterAll } from 'vitest';
  */
 export function scratchFolder(): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'fin-'));
+  // Sockets below it are for processes of other users too.
+  chmodSync(folder, 0o755);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }

@@ -131,12 +131,13 @@ async function runWorkloads(
   const stranger = processes.worker(programs.stranger, [path.join(here, 'stranger.js')], env);
   const refusal = await stranger.next('refused');
   check(refusal['code'] === 'permission-denied', 'the stranger to be refused');
-  const why = await eventually('the reason in the log', () => reasonIn(files.agentLog));
+  const pid = `pid=${stranger.child.pid} `;
+  const why = await eventually('the reason in the log', () => reasonIn(files.agentLog, pid));
   step('a process that nobody registered is refused', `to the process: ${String(refusal['why'])}`, `to the operator: ${why}`);
 }
 
-async function reasonIn(log: string): Promise<string> {
-  const line = (await readFile(log, 'utf8')).split('\n').find((one) => one.includes('No identity issued'));
+async function reasonIn(log: string, pid: string): Promise<string> {
+  const line = (await readFile(log, 'utf8')).split('\n').find((one) => one.includes('No identity issued') && one.includes(pid));
   if (line === undefined) throw new Error('not logged yet');
   return line.replace(/^time=\S+ /, '');
 }
