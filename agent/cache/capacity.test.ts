@@ -74,7 +74,8 @@ describe('what is dropped to make room', () => {
         expect(dropped.every((id) => idle.includes(id))).toBe(true);
         expect(dropped).toHaveLength(Math.min(idle.length, Math.max(0, holdings.held.size - max)));
         const newest = Math.max(-1, ...dropped.map((id) => holdings.lastAccess(id)));
-        for (const id of idle) if (!dropped.includes(id)) expect(holdings.lastAccess(id)).toBeGreaterThanOrEqual(newest);
+        for (const id of idle)
+          if (!dropped.includes(id)) expect(holdings.lastAccess(id)).toBeGreaterThanOrEqual(newest);
       }),
     );
   });

@@ -36,7 +36,11 @@ function world(options: Partial<JwtSvidCacheOptions> = {}) {
     hold: undefined as Promise<void> | undefined,
     change: (svid: SignedJwtSvid): SignedJwtSvid => svid,
   };
-  const signJwtSvid = async (entryId: string, audience: readonly string[], signal: AbortSignal): Promise<SignedJwtSvid> => {
+  const signJwtSvid = async (
+    entryId: string,
+    audience: readonly string[],
+    signal: AbortSignal,
+  ): Promise<SignedJwtSvid> => {
     const call = { entryId, audience, aborted: false };
     signal.addEventListener('abort', () => (call.aborted = true));
     state.asked.push(call);
@@ -48,8 +52,19 @@ function world(options: Partial<JwtSvidCacheOptions> = {}) {
     const payload = base64({ sub: entry.spiffeId, aud: audience, exp: expiresAt, jti: String(state.asked.length) });
     return state.change({ id: entry.spiffeId, token: `${head}.${payload}.AA`, issuedAt, expiresAt });
   };
-  const cache = createJwtSvidCache({ client: { signJwtSvid }, clock, random: () => 0.5, log: silentLogger, ...options });
-  return { cache, clock, state, get: (...audience: string[]) => cache.get(entry, audience, new AbortController().signal) };
+  const cache = createJwtSvidCache({
+    client: { signJwtSvid },
+    clock,
+    random: () => 0.5,
+    log: silentLogger,
+    ...options,
+  });
+  return {
+    cache,
+    clock,
+    state,
+    get: (...audience: string[]) => cache.get(entry, audience, new AbortController().signal),
+  };
 }
 
 const failure = (code: ErrorCode): FinialError => new FinialError(code, `no: ${code}`);
@@ -179,7 +194,9 @@ describe('a server that does not sign', () => {
     await get('a');
     await clock.advance((LIFETIME + 1) * 1000);
     state.refuse = failure('invalid-argument');
-    await expect(get('a')).rejects.toThrow('unable to renew JWT for "spiffe://example.org/w" (err=no: invalid-argument)');
+    await expect(get('a')).rejects.toThrow(
+      'unable to renew JWT for "spiffe://example.org/w" (err=no: invalid-argument)',
+    );
   });
 });
 

@@ -170,9 +170,15 @@ describe('an edited entry', () => {
     const { cache, set, sign } = cacheOf();
     set([entry('a', ['u:1'])]);
     sign('a');
-    const renamed = entry('a', ['u:1'], { revisionNumber: 1, spiffeId: parseSpiffeId('spiffe://example.org/new'), hint: 'h' });
+    const renamed = entry('a', ['u:1'], {
+      revisionNumber: 1,
+      spiffeId: parseSpiffeId('spiffe://example.org/new'),
+      hint: 'h',
+    });
     set([renamed]);
-    expect(cache.snapshot(selectors('u:1')).identities.map(({ entry }) => entry.spiffeId)).toEqual(['spiffe://example.org/a']);
+    expect(cache.snapshot(selectors('u:1')).identities.map(({ entry }) => entry.spiffeId)).toEqual([
+      'spiffe://example.org/a',
+    ]);
     sign('a');
     const [identity] = cache.snapshot(selectors('u:1')).identities;
     expect(identity?.entry).toBe(renamed);
@@ -250,7 +256,11 @@ describe('federated bundles', () => {
 describe('why a workload has no identity', () => {
   it('is said by the entries it comes nearest to', () => {
     const { cache, set } = cacheOf();
-    set([entry('far', ['u:1', 'g:1', 'p:1']), entry('near', ['u:1', 'g:2']), entry('store', ['u:1', 'q:1'], { storeSvid: true })]);
+    set([
+      entry('far', ['u:1', 'g:1', 'p:1']),
+      entry('near', ['u:1', 'g:2']),
+      entry('store', ['u:1', 'q:1'], { storeSvid: true }),
+    ]);
     expect(cache.refusals(selectors('u:1')).map(({ entry, missing }) => [entry.id, missing])).toEqual([
       ['near', selectors('g:2')],
       ['far', selectors('g:1', 'p:1')],

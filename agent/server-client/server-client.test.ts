@@ -49,7 +49,9 @@ const services = [
   implement(svidService, {
     BatchNewX509SVID: unary(async ({ params }) => ({
       results: params.map(({ entry_id: id, csr }) =>
-        id === 'bad' ? { status: { code: 5, message: 'no such entry' } } : { svid: { cert_chain: [csr] }, status: { code: 0 } },
+        id === 'bad'
+          ? { status: { code: 5, message: 'no such entry' } }
+          : { svid: { cert_chain: [csr] }, status: { code: 0 } },
       ),
     })),
     NewJWTSVID: unary(async () => ({ svid: { ...state.jwt, id: { trust_domain: 'example.org', path: '/w' } } })),
@@ -110,7 +112,8 @@ describe('the server as an attested agent sees it', () => {
     Object.assign(state, { callers: [], connections: 0, refuse: undefined });
   });
 
-  const serialOf = (one: AgentIdentity): string => String(parseCertificate(one.chain[0] ?? Buffer.alloc(0)).serialNumber);
+  const serialOf = (one: AgentIdentity): string =>
+    String(parseCertificate(one.chain[0] ?? Buffer.alloc(0)).serialNumber);
 
   it('is shown the certificate of the agent, over one connection for all calls', async () => {
     await Promise.all([client.bundle(signal), client.bundle(signal), client.postStatus('1', signal)]);
@@ -133,7 +136,15 @@ describe('the server as an attested agent sees it', () => {
     const names = ['a.org', 'b.org', 'c.org', 'd.org', 'e.org', 'f.org', 'g.org'].map(parseTrustDomain);
     for (let round = 0; round < 5; round += 1) {
       const bundles = await Promise.all(names.map((name) => client.federatedBundle(name, signal)));
-      expect(bundles.map((bundle) => bundle?.trustDomain ?? '-')).toEqual(['-', 'b.org', '-', 'd.org', '-', 'f.org', '-']);
+      expect(bundles.map((bundle) => bundle?.trustDomain ?? '-')).toEqual([
+        '-',
+        'b.org',
+        '-',
+        'd.org',
+        '-',
+        'f.org',
+        '-',
+      ]);
     }
   });
 

@@ -1,7 +1,7 @@
 import { FinialError } from '../../../common/errors.ts';
 import type { Logger } from '../../../common/log/logger.ts';
 import type { Call } from '../../../common/rpc/call.ts';
-import type { Selector } from '../../../spiffe/selector.ts';
+import { formatSelector, type Selector } from '../../../spiffe/selector.ts';
 import type { WorkloadApiDependencies } from './dependencies.ts';
 import { whyNoIdentity } from './no-identity.ts';
 
@@ -36,6 +36,11 @@ export function noIdentity(
   selectors: readonly Selector[],
   reason = whyNoIdentity(deps.cache, selectors, deps.isLoggable),
 ): FinialError {
-  log.error('No identity issued', { registered: false, reason });
+  const shown = selectors.filter(deps.isLoggable).map(formatSelector).sort();
+  log.error('No identity issued', {
+    registered: false,
+    ...(shown.length > 0 && { selectors: shown.join(',') }),
+    reason,
+  });
   return new FinialError('permission-denied', 'no identity issued');
 }

@@ -1,0 +1,189 @@
+import { requireSecurityHeader } from '../../agent/api/workload/security-header.ts';
+import { workloadApi } from '../../agent/api/workload/service.ts';
+import { type WorkloadApiConfig, workloadService } from '../../agent/api/workload/dependencies.ts';
+import type { HeldX509Svid, WorkloadCache } from '../../agent/cache/contract.ts';
+import { createWorkloadCache } from '../../agent/cache/workload-cache.ts';
+import type { AgentEntry } from '../../agent/server-client/contract.ts';
+import { workloadAttestation } from '../../agent/workload/attestation.ts';
+import { ManualClock } from '../../common/clock.ts';
+import { FinialError } from '../../common/errors.ts';
+import type { LogFields, Logger } from '../../common/log/logger.ts';
+import type { PeerProcess } from '../../common/net/peer-process.ts';
+import { silentLogger } from '../../common/log/logger.ts';
+import type { CallOptions, RpcChannel } from '../../common/rpc/client.ts';
+import type { JWTBundlesResponse__Output } from '../../proto/gen/workload/JWTBundlesResponse.ts';
+import type { X509BundlesResponse__Output } from '../../proto/gen/workload/X509BundlesResponse.ts';
+import type { X509SVIDResponse__Output } from '../../proto/gen/workload/X509SVIDResponse.ts';
+import { type Bundle, emptyBundle } from '../../spiffe/bundle/bundle.ts';
+import { parseSpiffeId } from '../../spiffe/id.ts';
+import { signJwtSvid } from '../../spiffe/jwt/sign.ts';
+import { formatSelector, parseSelector } from '../../spiffe/selector.ts';
+import { parseTrustDomain, type TrustDomain } from '../../spiffe/trust-domain.ts';
+import { generateSigner, type PrivateKeySigner } from '../../spiffe/x509/key.ts';
+import { issueCa, issueSvid } from './pki.ts';
+import { rpcPair } from './rpc-pair.ts';
+
+export const ownTrustDomain = parseTrustDomain('example.org');
+
+/** A line of the log, as far as tests look. */
+export interface LogLine {
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+/** An authority of one trust domain, with its bundle. */
+export interface TestAuthority {
+  readonly bundle: Bundle;
+  readonly jwtSigner: PrivateKeySigner;
+  svidFor(entry: AgentEntry): HeldX509Svid;
+  token(o: { readonly id: string; readonly audience: readonly string[]; readonly now: number }): Promise<string>;
+}
+
+const LIFETIME_S = 300;
+
+export async function testAuthority(trustDomain: TrustDomain): Promise<TestAuthority> {
+  const ca = issueCa();
+  const jwtSigner = await generateSigner('ec-p256');
+  const keyId = `key of ${trustDomain}`;
+  const jwtAuthority = { publicKey: jwtSigner.publicKey, keyId, expiresAt: 0, tainted: false };
+  return {
+    jwtSigner,
+    bundle: {
+      ...emptyBundle(trustDomain),
+      x509Authorities: [{ certificate: ca.der, tainted: false }],
+      jwtAuthorities: [jwtAuthority],
+      sequenceNumber: 1n,
+    },
+    svidFor({ spiffeId, revisionNumber }) {
+      const leaf = issueSvid(ca, spiffeId);
+      return { chain: [leaf.der], privateKey: leaf.key.privateKey, notBefore: 0, notAfter: 1, revisionNumber };
+    },
+    token: ({ id, audience, now }) =>
+      signJwtSvid({
+        ...{ signer: jwtSigner, keyId, audience, id: parseSpiffeId(id) },
+        issuedAt: Math.floor(now / 1000),
+        expiresAt: Math.floor(now / 1000) + LIFETIME_S,
+        issuer: 'https://issuer.example',
+      }),
+  };
+}
+
+export function testEntry(id: string, selectors: readonly string[], more: Partial<AgentEntry> = {}): AgentEntry {
+  return {
+    id,
+    spiffeId: parseSpiffeId(`spiffe://${ownTrustDomain}/${id}`),
+    selectors: selectors.map(parseSelector),
+    federatesWith: [],
+    admin: false,
+    downstream: false,
+    revisionNumber: 0,
+    storeSvid: false,
+    hint: '',
+    createdAt: 1,
+    ...more,
+  };
+}
+
+export interface WorkloadApiFixture {
+  readonly channel: RpcChannel;
+  readonly cache: WorkloadCache;
+  readonly clock: ManualClock;
+  readonly authority: TestAuthority;
+  readonly log: LogLine[];
+  /** What the next calls meet. */
+  readonly state: {
+    /** What the attestor says of the caller, as text. */
+    selectors: readonly string[];
+    /** Whether the process that called is still there when it was looked at. */
+    callerLives: boolean;
+    attestorFails: boolean;
+    jwtFailure: FinialError | undefined;
+  };
+  setEntries(entries: readonly AgentEntry[], bundle?: Bundle, federated?: readonly Bundle[]): void;
+  /** Signs for the entries of these IDs, for all without any. */
+  sign(...ids: string[]): void;
+  stop(graceMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The Workload API over a real Unix socket, above a real cache; only the caller and the server are made up. */
+export async function workloadApiFixture(config: Partial<WorkloadApiConfig> = {}): Promise<WorkloadApiFixture> {
+  const authority = await testAuthority(ownTrustDomain);
+  const clock = new ManualClock();
+  const log: LogLine[] = [];
+  const state: WorkloadApiFixture['state'] = {
+    selectors: ['u:1'],
+    callerLives: true,
+    attestorFails: false,
+    jwtFailure: undefined,
+  };
+  const cache = createWorkloadCache({ bundle: authority.bundle, log: silentLogger });
+  const process: PeerProcess = { pid: 1, uid: 1, gid: 1, isSame: () => state.callerLives, close: () => undefined };
+  const attestor = {
+    attest: async () => {
+      if (state.attestorFails) throw new Error('cannot look');
+      return state.selectors.map(parseSelector);
+    },
+  };
+  const attestation = workloadAttestation({ attestors: new Map([['u', attestor]]), log: silentLogger });
+  const service = workloadApi({
+    ...{ cache, clock, log: recorder(log) },
+    attest: (peer, signal) => attestation.attest(peer, signal),
+    jwtSvids: {
+      async get({ spiffeId }, audience) {
+        if (state.jwtFailure !== undefined) throw state.jwtFailure;
+        const token = await authority.token({ id: spiffeId, audience, now: clock.now() });
+        return { token, issuedAt: 0, expiresAt: 1 };
+      },
+    },
+    config: { allowUnauthenticatedVerifiers: false, allowedForeignJwtClaims: [], ...config },
+    isLoggable: (selector) => formatSelector(selector).startsWith('public:'),
+  });
+  const { channel, server, close } = await rpcPair([service], {
+    interceptors: [requireSecurityHeader],
+    peer: () => ({ transport: 'unix', process }),
+  });
+  return {
+    ...{ authority, cache, channel, clock, close, log, state },
+    setEntries(entries, bundle = authority.bundle, federated = []) {
+      const byDomain = new Map(federated.map((one) => [one.trustDomain, one]));
+      cache.setEntries(new Map(entries.map((one) => [one.id, one])), bundle, byDomain);
+    },
+    sign(...ids) {
+      const wanted = [...cache.entries.values()].filter(({ id }) => ids.length === 0 || ids.includes(id));
+      cache.setSvids(new Map(wanted.map((one) => [one.id, authority.svidFor(one)])));
+    },
+    stop: (graceMs) => server.stop(graceMs),
+  };
+}
+
+function recorder(lines: LogLine[], bound: LogFields = {}): Logger {
+  const add = (message: string, fields: LogFields = {}): void =>
+    void lines.push({ message, fields: { ...bound, ...fields } });
+  return {
+    ...{ error: add, warn: add, info: add, debug: add, trace: add },
+    with: (fields) => recorder(lines, { ...bound, ...fields }),
+  };
+}
+
+/** The header that each call of the Workload API needs. */
+export const withHeader: CallOptions = { metadata: { 'workload.spiffe.io': 'true' }, timeoutMs: 5000 };
+
+/** Streams whose messages are drawn one at a time, by `next`; the test leaves them by `return`. */
+export function openX509(channel: RpcChannel): AsyncIterator<X509SVIDResponse__Output, unknown> {
+  return channel.serverStream(workloadService(), 'FetchX509SVID', {}, withHeader)[Symbol.asyncIterator]();
+}
+export function openX509Bundles(channel: RpcChannel): AsyncIterator<X509BundlesResponse__Output, unknown> {
+  return channel.serverStream(workloadService(), 'FetchX509Bundles', {}, withHeader)[Symbol.asyncIterator]();
+}
+export function openJwtBundles(channel: RpcChannel): AsyncIterator<JWTBundlesResponse__Output, unknown> {
+  return channel.serverStream(workloadService(), 'FetchJWTBundles', {}, withHeader)[Symbol.asyncIterator]();
+}
+export const openers = { FetchX509SVID: openX509, FetchX509Bundles: openX509Bundles, FetchJWTBundles: openJwtBundles };
+
+/** The next message of a stream that goes on. */
+export async function next<T>(stream: AsyncIterator<T, unknown>): Promise<T> {
+  const { done, value } = await stream.next();
+  if (done === true) throw new Error('the stream has ended');
+  return value;
+}
