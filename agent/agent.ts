@@ -95,6 +95,7 @@ async function assemble(
     cacheHitTimeoutMs: config.jwtCacheHitTimeout,
     log: named('manager'),
   });
+  resources.use('JWT-SVID cache', jwtSvids);
   const sync = synchronisation({
     ...{ client, clock, random, bundle, identity },
     config,
@@ -145,7 +146,14 @@ function supervise(
   const listen = where.listen ? { ...where, host: where.bindAddress, port: where.bindPort } : undefined;
   const stop = new AbortController();
   const tasks = { sync: sync.run, health: healthTask(health, listen, log) };
-  const done = runTasks(tasks, stop.signal).finally(() => resources.close());
+  const run = async (): Promise<void> => {
+    try {
+      await runTasks(tasks, stop.signal);
+    } finally {
+      await resources.close();
+    }
+  };
+  const done = run();
   // Whoever waits for `done` hears of a failure; nobody waiting must not end the process.
   done.catch(() => undefined);
   return {
@@ -251,7 +259,10 @@ async function rejected(
     const attested: Attested = await attestAgent(attestation, signal);
     return attested.identity;
   }
-  const why = kind === 'banned' ? 'Agent is banned: removing SVID and shutting down' : 'Agent needs to re-attest: removing SVID and shutting down';
+  const why =
+    kind === 'banned'
+      ? 'Agent is banned: removing SVID and shutting down'
+      : 'Agent needs to re-attest: removing SVID and shutting down';
   log.error(why, { error: messageOf(error) });
   throw error;
 }

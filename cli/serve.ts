@@ -51,6 +51,9 @@ export async function serve(service: Service, io: CommandIo): Promise<number> {
       log.error('Could not reopen the log file', { error });
     }
   };
+  // Without a listener Node answers SIGUSR1 by opening its debugger to everybody on this machine.
+  const ignore = (): void => log.warn('SIGUSR1 ignored: plugins cannot be reconfigured in this build; restart instead');
+  process.on('SIGUSR1', ignore);
   process.on('SIGUSR2', reopen);
   try {
     const running = await service.start(signal);
@@ -71,5 +74,6 @@ export async function serve(service: Service, io: CommandIo): Promise<number> {
     return 1;
   } finally {
     process.off('SIGUSR2', reopen);
+    process.off('SIGUSR1', ignore);
   }
 }

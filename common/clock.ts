@@ -22,10 +22,12 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   steady: () => performance.now(),
   async sleep(ms, signal) {
-    for (let left = ms; left > 0 || left === ms; left -= LONGEST_TIMER_MS) {
-      await timer(Math.max(0, Math.min(left, LONGEST_TIMER_MS)), signal);
-      if (left <= LONGEST_TIMER_MS) return;
-    }
+    let left = Math.max(0, ms);
+    do {
+      const part = Math.min(left, LONGEST_TIMER_MS);
+      await timer(part, signal);
+      left -= part;
+    } while (left > 0);
   },
 };
 

@@ -154,14 +154,15 @@ function settled({ bootstrapStartTime: _start, ...data }: AgentData): AgentData 
 }
 
 /** Counts the attempt before it is made, as the reference does for whoever watches the file. */
-async function bootstrap({ bootstrapRoots, clock, storage }: AttestationDependencies): Promise<BootstrapRoots> {
+async function bootstrap(deps: AttestationDependencies): Promise<BootstrapRoots> {
+  const { clock, storage } = deps;
   await storage.update((data) => ({
     ...data,
     bootstrapUse: 'bootstrap',
     bootstrapStartTime: data.bootstrapStartTime ?? new Date(clock.now()),
     connectionAttempts: data.connectionAttempts + 1,
   }));
-  return bootstrapRoots();
+  return deps.bootstrapRoots();
 }
 
 async function currentKey(keyManager: KeyManager, { svid }: AgentData): Promise<Key | undefined> {

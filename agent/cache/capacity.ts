@@ -19,12 +19,13 @@ export interface Holdings {
 }
 
 /** The entries whose SVIDs are to be dropped: the longest unused first, never one that has subscribers. */
-export function evictions({ held, isSubscribed, lastAccess, maxSvids }: Holdings): readonly string[] {
+export function evictions(holdings: Holdings): readonly string[] {
+  const { held, maxSvids } = holdings;
   const excess = held.size - maxSvids;
   if (excess <= 0) return [];
   return [...held.keys()]
-    .filter((id) => !isSubscribed(id))
-    .sort((a, b) => lastAccess(a) - lastAccess(b))
+    .filter((id) => !holdings.isSubscribed(id))
+    .sort((a, b) => holdings.lastAccess(a) - holdings.lastAccess(b))
     .slice(0, excess);
 }
 

@@ -1,6 +1,7 @@
 import { backoffDelay, exponential } from '../../common/backoff.ts';
 import type { Clock } from '../../common/clock.ts';
 import { type ErrorCode, FinialError, messageOf, toFinialError } from '../../common/errors.ts';
+import type { Closable } from '../../common/lifecycle.ts';
 import type { Logger } from '../../common/log/logger.ts';
 import { orAbort } from '../../common/rpc/stream.ts';
 import type { SpiffeId } from '../../spiffe/id.ts';
@@ -21,11 +22,13 @@ export interface JwtSvidCacheOptions {
 }
 
 /** The cache as the agent drives it. */
-export interface DrivenJwtSvidCache extends JwtSvidCache {
+export interface DrivenJwtSvidCache extends JwtSvidCache, Closable {
   /** Drops the tokens that a key signed which must not be relied on any more, and holds none of its tokens again. */
   removeSignedBy(keyId: string): void;
   /** How many tokens are held. */
   readonly size: number;
+  /** Gives up what the server is being asked for; a process that ends must not wait for it. */
+  close(): void;
 }
 
 interface HeldToken {
@@ -51,6 +54,7 @@ export function createJwtSvidCache(options: JwtSvidCacheOptions): DrivenJwtSvidC
   const tokens = new RecentlyUsed<HeldToken>(maxTokens);
   const flights = new Map<string, Promise<CachedJwtSvid>>();
   const distrusted = new Set<string>();
+  const closed = new AbortController();
 
   const unexpired = (key: string): CachedJwtSvid | undefined => {
     const svid = tokens.get(key)?.svid;
@@ -61,7 +65,7 @@ export function createJwtSvidCache(options: JwtSvidCacheOptions): DrivenJwtSvidC
     const isRenewal = tokens.get(key) !== undefined;
     const timeoutMs = unexpired(key) === undefined ? FETCH_TIMEOUT_MS : cacheHitTimeoutMs;
     try {
-      const signed = await signWithRetries(options, entry, audience, timeoutMs);
+      const signed = await signWithRetries(options, entry, audience, timeoutMs, closed.signal);
       const svid = checked(signed, entry.spiffeId);
       const { keyId } = readUnverifiedJwtSvid(svid.token);
       if (keyId === undefined || !distrusted.has(keyId)) tokens.set(key, { svid, keyId });
@@ -104,17 +108,22 @@ export function createJwtSvidCache(options: JwtSvidCacheOptions): DrivenJwtSvidC
     get size() {
       return tokens.size;
     },
+    close: () => closed.abort(new FinialError('unavailable', 'the agent is shutting down')),
   };
 }
 
-/** Asks until the server answers, its refusal is final or the time is over. @throws the last failure */
+/** Asks until the server answers, its refusal is final, the time is over or `closed` aborts. @throws the last failure */
 async function signWithRetries(
   { client, clock, random }: JwtSvidCacheOptions,
   entry: AgentEntry,
   audience: readonly string[],
   timeoutMs: number,
+  closed: AbortSignal,
 ): Promise<SignedJwtSvid> {
   const over = new AbortController();
+  const close = (): void => over.abort(closed.reason);
+  if (closed.aborted) close();
+  closed.addEventListener('abort', close, { once: true });
   const finished = new AbortController();
   clock.sleep(timeoutMs, finished.signal).then(
     () => over.abort(new FinialError('deadline-exceeded', 'the server did not sign a JWT-SVID in time')),
@@ -139,6 +148,7 @@ async function signWithRetries(
       }
     }
   } finally {
+    closed.removeEventListener('abort', close);
     finished.abort();
   }
 }

@@ -42,10 +42,10 @@ function cacheOf(options: { maxSvids?: number; log?: Logger } = {}) {
   const cache = createWorkloadCache({ bundle, log: silentLogger, ...options });
   return {
     cache,
-    set(entries: readonly AgentEntry[], own = bundle, federated: ReadonlyMap<TrustDomain, Bundle> = new Map()) {
+    set: (entries: readonly AgentEntry[], own = bundle, federated: ReadonlyMap<TrustDomain, Bundle> = new Map()) => {
       cache.setEntries(new Map(entries.map((one) => [one.id, one])), own, federated);
     },
-    sign(...ids: string[]) {
+    sign: (...ids: string[]) => {
       cache.setSvids(new Map(ids.map((id) => [id, svid(cache.entries.get(id)?.revisionNumber)])));
     },
     stale: (due = never) => cache.stale(due).map(({ id }) => id),

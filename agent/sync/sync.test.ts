@@ -38,15 +38,37 @@ async function world(entries: readonly AgentEntry[]) {
   const signer = await generateSigner('ec-p256');
   let serialNumber = 1n;
   const fields = () => ({ serialNumber: (serialNumber += 1n), now: clock.now() });
-  const template = selfSignedCaTemplate({ ...fields(), ttlMs: 240 * HOUR_MS, publicKey: signer.publicKey, trustDomain, subject: {} });
+  const template = selfSignedCaTemplate({
+    ...fields(),
+    ttlMs: 240 * HOUR_MS,
+    publicKey: signer.publicKey,
+    trustDomain,
+    subject: {},
+  });
   const issuer = selfSigned(template, signer);
   const root = parseCertificate(await signCertificate(template, issuer));
-  const state = { entries, batches: [] as number[], refuse: undefined as unknown, unsignable: new Set<string>(), renewals: 0, reconnects: 0 };
-  const bundle: Bundle = { ...emptyBundle(trustDomain), x509Authorities: [{ certificate: root.der, tainted: false }], sequenceNumber: 1n };
+  const state = {
+    ...{ entries, batches: [] as number[], syncs: 0, renewals: 0, reconnects: 0 },
+    refuse: undefined as unknown,
+    refuseRenewal: undefined as unknown,
+    refuseSigning: undefined as unknown,
+    unsignable: new Set<string>(),
+  };
+  const bundle: Bundle = {
+    ...emptyBundle(trustDomain),
+    x509Authorities: [{ certificate: root.der, tainted: false }],
+    sequenceNumber: 1n,
+  };
 
   const svidOf = async (id: string, publicKey: Buffer): Promise<Buffer> =>
     signCertificate(
-      x509SvidTemplate({ ...fields(), ttlMs: HOUR_MS, publicKey, id: parseSpiffeId(id), issuer: { notAfter: root.notAfter } }),
+      x509SvidTemplate({
+        ...fields(),
+        ttlMs: HOUR_MS,
+        publicKey,
+        id: parseSpiffeId(id),
+        issuer: { notAfter: root.notAfter },
+      }),
       issuer,
     );
   const identityNow = async (): Promise<AgentIdentity> => {
@@ -54,10 +76,19 @@ async function world(entries: readonly AgentEntry[]) {
     const key = { ...rest, id: 'agent-svid-A' };
     const id = parseSpiffeId('spiffe://example.org/spire/agent/x');
     const leaf = parseCertificate(await svidOf(id, key.publicKey));
-    return { id, chain: [leaf.der], key, privateKey, notBefore: leaf.notBefore, notAfter: leaf.notAfter, reattestable: false };
+    return {
+      id,
+      chain: [leaf.der],
+      key,
+      privateKey,
+      notBefore: leaf.notBefore,
+      notAfter: leaf.notAfter,
+      reattestable: false,
+    };
   };
   const client: ServerClient = {
     async syncEntries() {
+      state.syncs += 1;
       if (state.refuse !== undefined) throw state.refuse;
       return new Map(state.entries.map((one) => [one.id, one]));
     },
@@ -65,7 +96,7 @@ async function world(entries: readonly AgentEntry[]) {
     federatedBundle: async () => undefined,
     async signX509Svids(requests) {
       state.batches.push(requests.length);
-      if (state.refuse !== undefined) throw state.refuse;
+      if (state.refuseSigning !== undefined) throw state.refuseSigning;
       const signed = await Promise.all(
         requests
           .filter(({ entryId }) => !state.unsignable.has(entryId))
@@ -117,6 +148,7 @@ async function world(entries: readonly AgentEntry[]) {
     dropJwtSvids: () => undefined,
     renewIdentity: async () => {
       state.renewals += 1;
+      if (state.refuseRenewal !== undefined) throw state.refuseRenewal;
       return identityNow();
     },
     rejected: (kind) => Promise.reject(new Error(`rejected: ${kind}`)),
@@ -138,7 +170,9 @@ describe('synchronisation', () => {
     const { deps, svids } = await world([entry('a'), entry('b')]);
     await synchronisation(deps).once(signal);
     expect([...svids.keys()].sort()).toEqual(['a', 'b']);
-    const keys = [...svids.values()].map(({ chain }) => parseCertificate(chain[0] ?? Buffer.alloc(0)).publicKey.toString('hex'));
+    const keys = [...svids.values()].map(({ chain }) =>
+      parseCertificate(chain[0] ?? Buffer.alloc(0)).publicKey.toString('hex'),
+    );
     expect(new Set(keys).size).toBe(2);
     expect(deps.bundle.current.sequenceNumber).toBe(1n);
   });
@@ -182,12 +216,9 @@ describe('synchronisation', () => {
     await sync.once(signal);
     expect(state.batches).toEqual([500, 120]);
     state.entries = many.map((one) => ({ ...one, revisionNumber: 1 }));
-    const { syncEntries } = deps.client;
-    Object.assign(deps.client, { syncEntries: async () => new Map(state.entries.map((one) => [one.id, one])) });
-    state.refuse = new FinialError('unavailable', 'too much');
+    state.refuseSigning = new FinialError('unavailable', 'too much');
     await expect(sync.once(signal)).rejects.toThrow('too much');
-    state.refuse = undefined;
-    Object.assign(deps.client, { syncEntries });
+    state.refuseSigning = undefined;
     await sync.once(signal);
     expect(state.batches.slice(2, 4)).toEqual([500, 250]);
   });
@@ -224,8 +255,51 @@ describe('synchronisation', () => {
     await clock.advance(60_000);
     expect(sync.lastSuccess).toBe(0);
     state.refuse = new FinialError('permission-denied', 'banned', { denial: 'agent-banned' });
-    const ended = expect(running).rejects.toThrow('rejected: banned');
+    const ended = running.catch((error: unknown) => error);
     await clock.advance(120_000);
-    await ended;
+    expect(await ended).toMatchObject({ message: 'rejected: banned' });
+  });
+
+  it('learns of new entries at the usual pace while its own SVID cannot be renewed', async () => {
+    const { clock, deps, state, svids } = await world([entry('a')]);
+    const sync = synchronisation(deps);
+    await sync.once(signal);
+    state.refuseRenewal = new FinialError('unavailable', 'try later');
+    const stop = new AbortController();
+    const running = sync.run(stop.signal);
+    await clock.advance(35 * 60_000);
+    const renewals = state.renewals;
+    expect(renewals).toBeGreaterThan(0);
+    await until(() => svids.size === 1);
+    state.syncs = 0;
+    await clock.advance(10 * 60_000);
+    expect(state.syncs).toBeGreaterThan(100);
+    expect(state.renewals - renewals).toBeLessThan(10);
+    stop.abort();
+    await running;
+  });
+
+  it('ends when its own SVID has expired and cannot be renewed, as the server takes nothing from it any more', async () => {
+    const { clock, deps, state } = await world([]);
+    state.refuseRenewal = new FinialError('unavailable', 'no route');
+    const running = synchronisation(deps).run(signal);
+    const ended = running.catch((error: unknown) => error);
+    await clock.advance(HOUR_MS + 150_000);
+    expect(await ended).toMatchObject({
+      message: 'current SVID has already expired and rotate agent SVID failed: no route',
+    });
+  });
+
+  it('asks every 5 seconds for its first workload, whatever the interval', async () => {
+    const { clock, deps, state } = await world([]);
+    const stop = new AbortController();
+    const config = { ...deps.config, syncInterval: 300_000 };
+    const running = synchronisation({ ...deps, config }).run(stop.signal);
+    await clock.advance(5 * 60_000);
+    state.syncs = 0;
+    await clock.advance(60_000);
+    expect(state.syncs).toBeGreaterThanOrEqual(11);
+    stop.abort();
+    await running;
   });
 });

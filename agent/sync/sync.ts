@@ -1,5 +1,6 @@
 import { backoffDelay, exponential } from '../../common/backoff.ts';
 import type { Clock } from '../../common/clock.ts';
+import { FinialError, messageOf } from '../../common/errors.ts';
 import type { Task } from '../../common/lifecycle.ts';
 import type { Logger } from '../../common/log/logger.ts';
 import type { Subject } from '../../common/observable.ts';
@@ -58,6 +59,10 @@ export interface Sync {
 /** The longest wait between attempts is this many intervals, but no more than eight minutes. */
 const SLOWEST_INTERVALS = 48;
 const SLOWEST_MS = 480_000;
+/** An agent without a single SVID asks at least this often: somebody is about to register its first workload. */
+const IDLE_MS = 5000;
+/** Between attempts to renew the agent's own SVID. */
+const RENEWAL = exponential(5000, 120_000);
 
 export function synchronisation(deps: SyncDependencies): Sync {
   const { bundle, client, clock, config, feed, identity, log, random } = deps;
@@ -105,19 +110,43 @@ export function synchronisation(deps: SyncDependencies): Sync {
     lastSuccess = clock.now();
   };
 
-  /** @returns whether it went well. @throws when the agent has to end */
-  const attempt = async (work: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<boolean> => {
+  /** @returns what it failed with, undefined when it went well. @throws when the agent has to end */
+  const attempt = async (
+    work: (signal: AbortSignal) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<{ readonly error: unknown } | undefined> => {
     try {
       await work(signal);
-      return true;
+      return undefined;
     } catch (error) {
-      if (signal.aborted) return true;
+      if (signal.aborted) return undefined;
       const kind = kindOfFailure(error);
       log.error('Synchronize failed', { error });
-      if (kind === 'retry') return false;
+      if (kind === 'retry') return { error };
       adopt(await deps.rejected(kind, error, signal));
-      return false;
+      return { error };
     }
+  };
+
+  let renewal = { failures: 0, next: 0 };
+
+  /** Its failures have a pace of their own: they must not keep the agent from learning of new entries. */
+  const renew = async (signal: AbortSignal): Promise<void> => {
+    if (clock.steady() < renewal.next) return;
+    const failure = await attempt(renewIfDue, signal);
+    if (failure === undefined) {
+      renewal = { failures: 0, next: 0 };
+      return;
+    }
+    const { notAfter, reattestable } = identity.current;
+    if (clock.now() >= notAfter) {
+      // The server takes no call from it any more; only a new start can help.
+      const what = reattestable ? 'reattest agent' : 'rotate agent SVID';
+      const text = `current SVID has already expired and ${what} failed: ${messageOf(failure.error)}`;
+      throw new FinialError('unauthenticated', text, { cause: failure.error });
+    }
+    const { failures } = renewal;
+    renewal = { failures: failures + 1, next: clock.steady() + backoffDelay(RENEWAL, failures, random) };
   };
 
   return {
@@ -137,11 +166,10 @@ export function synchronisation(deps: SyncDependencies): Sync {
             await attempt((work) => sign(due(), work), signal);
             continue;
           }
-          // A renewal that fails must not keep the agent from learning of new entries.
-          const renewed = await attempt(renewIfDue, signal);
-          const synced = await attempt(once, signal);
-          failures = renewed && synced ? 0 : failures + 1;
-          next = clock.steady() + backoffDelay(policy, failures, random);
+          await renew(signal);
+          failures = (await attempt(once, signal)) === undefined ? 0 : failures + 1;
+          const delay = backoffDelay(policy, failures, random);
+          next = clock.steady() + (failures === 0 && feed.svidCount === 0 ? Math.min(IDLE_MS, delay) : delay);
         }
       } finally {
         demand.stop();

@@ -6,7 +6,7 @@ import { createWorkloadCache } from '../../agent/cache/workload-cache.ts';
 import type { AgentEntry } from '../../agent/server-client/contract.ts';
 import { workloadAttestation } from '../../agent/workload/attestation.ts';
 import { ManualClock } from '../../common/clock.ts';
-import { FinialError } from '../../common/errors.ts';
+import type { FinialError } from '../../common/errors.ts';
 import type { LogFields, Logger } from '../../common/log/logger.ts';
 import type { PeerProcess } from '../../common/net/peer-process.ts';
 import { silentLogger } from '../../common/log/logger.ts';
@@ -99,11 +99,11 @@ export interface WorkloadApiFixture {
     attestorFails: boolean;
     jwtFailure: FinialError | undefined;
   };
-  setEntries(entries: readonly AgentEntry[], bundle?: Bundle, federated?: readonly Bundle[]): void;
+  readonly setEntries: (entries: readonly AgentEntry[], bundle?: Bundle, federated?: readonly Bundle[]) => void;
   /** Signs for the entries of these IDs, for all without any. */
-  sign(...ids: string[]): void;
-  stop(graceMs: number): Promise<void>;
-  close(): Promise<void>;
+  readonly sign: (...ids: string[]) => void;
+  readonly stop: (graceMs: number) => Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** The Workload API over a real Unix socket, above a real cache; only the caller and the server are made up. */
@@ -139,12 +139,14 @@ export async function workloadApiFixture(config: Partial<WorkloadApiConfig> = {}
     config: { allowUnauthenticatedVerifiers: false, allowedForeignJwtClaims: [], ...config },
     isLoggable: (selector) => formatSelector(selector).startsWith('public:'),
   });
-  const { channel, server, close } = await rpcPair([service], {
+  const pair = await rpcPair([service], {
     interceptors: [requireSecurityHeader],
     peer: () => ({ transport: 'unix', process }),
   });
   return {
-    ...{ authority, cache, channel, clock, close, log, state },
+    ...{ authority, cache, clock, log, state },
+    channel: pair.channel,
+    close: () => pair.close(),
     setEntries(entries, bundle = authority.bundle, federated = []) {
       const byDomain = new Map(federated.map((one) => [one.trustDomain, one]));
       cache.setEntries(new Map(entries.map((one) => [one.id, one])), bundle, byDomain);
@@ -153,7 +155,7 @@ export async function workloadApiFixture(config: Partial<WorkloadApiConfig> = {}
       const wanted = [...cache.entries.values()].filter(({ id }) => ids.length === 0 || ids.includes(id));
       cache.setSvids(new Map(wanted.map((one) => [one.id, authority.svidFor(one)])));
     },
-    stop: (graceMs) => server.stop(graceMs),
+    stop: (graceMs) => pair.server.stop(graceMs),
   };
 }
 

@@ -15,7 +15,7 @@ export function callLog(log: Logger, call: Call): Logger {
 
 /** The agent's own health checks are no news for the operator. */
 function quiet(log: Logger): Logger {
-  const { debug } = log;
+  const debug: Logger['debug'] = (message, fields) => log.debug(message, fields);
   return { ...log, error: debug, warn: debug, info: debug, with: (fields) => quiet(log.with(fields)) };
 }
 
