@@ -1,4 +1,16 @@
-import { boolean, choice, convert, duration, integer, list, object, optional, refine, string, withDefault } from '../common/config/schema.ts';
+import {
+  boolean,
+  choice,
+  convert,
+  duration,
+  integer,
+  list,
+  object,
+  optional,
+  refine,
+  string,
+  withDefault,
+} from '../common/config/schema.ts';
 import { featureFlag, healthChecks, loggingKeys, profilingKeys, telemetry } from '../common/config/sections.ts';
 import { lifetime, setting, settingOr, unavailable } from '../common/config/settings.ts';
 import { pluginBlocks } from '../plugins/catalog.ts';

@@ -188,7 +188,9 @@ function joinTokenOf(agent: File['agent'], readFile: (file: string) => string): 
   try {
     text = readFile(file).trim();
   } catch (error) {
-    throw new FinialError('invalid-argument', `unable to read join token file ${file}: ${messageOf(error)}`, { cause: error });
+    throw new FinialError('invalid-argument', `unable to read join token file ${file}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   if (text === '') throw new FinialError('invalid-argument', `join token file is empty: ${file}`);
   return text;
@@ -203,7 +205,9 @@ function warningsOf({ agent, telemetry }: File): string[] {
     warnings.push('The Envoy SDS API is not available yet in this build; set disable_sds_api to silence this warning');
   }
   if (agent.experimental.use_sync_authorized_entries !== undefined) {
-    warnings.push('experimental.use_sync_authorized_entries is deprecated; entries are always synchronised by revision');
+    warnings.push(
+      'experimental.use_sync_authorized_entries is deprecated; entries are always synchronised by revision',
+    );
   }
   if (agent.profiling_enabled) {
     warnings.push('Profiling is not available yet in this build; profiling_enabled has no effect');

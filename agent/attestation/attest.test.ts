@@ -148,12 +148,11 @@ describe('attestAgent', () => {
   });
 
   it('keeps the SVID that a used join token bought, even when the bundle cannot be had', async () => {
-    const { connect } = on.deps;
     let failures = 1;
     const deps: AttestationDependencies = {
       ...on.deps,
       connect: async (roots, signal) => ({
-        ...(await connect(roots, signal)),
+        ...(await on.deps.connect(roots, signal)),
         bundle: async () => {
           failures -= 1;
           if (failures >= 0) throw new FinialError('unavailable', 'gone');

@@ -97,7 +97,9 @@ export interface StoredIdentity {
 export function judgeStored(stored: StoredIdentity): { readonly usable: boolean; readonly warning?: string } {
   const { expiresAt, hasKeyOfSvid, hasKeys, now } = stored;
   if (expiresAt === undefined) {
-    return hasKeys ? { usable: false, warning: 'Keys recovered, but no SVID found. Generating new keypair' } : { usable: false };
+    return hasKeys
+      ? { usable: false, warning: 'Keys recovered, but no SVID found. Generating new keypair' }
+      : { usable: false };
   }
   if (!hasKeyOfSvid) return { usable: false, warning: 'Private key not recovered. Generating new keypair' };
   if (now + ALMOST_EXPIRED_MS >= expiresAt) {
@@ -124,7 +126,10 @@ function certificatesOf(bundle: Bundle): readonly Buffer[] {
 
 /** The stored roots only verify: what else the bundle holds comes with the first synchronisation. */
 function bundleOf(trustDomain: TrustDomain, roots: readonly Buffer[]): Bundle {
-  return { ...emptyBundle(trustDomain), x509Authorities: roots.map((certificate) => ({ certificate, tainted: false })) };
+  return {
+    ...emptyBundle(trustDomain),
+    x509Authorities: roots.map((certificate) => ({ certificate, tainted: false })),
+  };
 }
 
 async function attestAnew(deps: AttestationDependencies, signal: AbortSignal): Promise<Attested> {
@@ -189,11 +194,16 @@ export async function rotateIdentity(
 }
 
 /** @throws FinialError `internal` when the server signed for another key */
-async function identityOf(keyManager: KeyManager, key: Key, { chain, reattestable }: SignedAgentSvid): Promise<AgentIdentity> {
+async function identityOf(
+  keyManager: KeyManager,
+  key: Key,
+  { chain, reattestable }: SignedAgentSvid,
+): Promise<AgentIdentity> {
   const [first] = chain;
   if (first === undefined) throw new FinialError('internal', 'the chain of the agent is empty');
   const leaf = parseCertificate(first);
-  if (!leaf.publicKey.equals(key.publicKey)) throw new FinialError('internal', 'the SVID of the agent is for another key');
+  if (!leaf.publicKey.equals(key.publicKey))
+    throw new FinialError('internal', 'the SVID of the agent is for another key');
   const { notBefore, notAfter } = leaf;
   const privateKey = await privateKeyOf(keyManager, key);
   return Object.freeze({ id: spiffeIdOf(leaf), chain, key, privateKey, notBefore, notAfter, reattestable });

@@ -116,7 +116,8 @@ export function presentedRoots(target: ServerTarget, signal: AbortSignal): Promi
     socket.once('secureConnect', () => {
       const chain = presentedChain(socket.getPeerCertificate(true));
       const [leaf] = chain;
-      const problem = leaf === undefined ? new Error('it shows no certificate') : serverIdProblem(leaf, target.trustDomain);
+      const problem =
+        leaf === undefined ? new Error('it shows no certificate') : serverIdProblem(leaf, target.trustDomain);
       if (problem !== undefined) return fail(problem.message);
       signal.removeEventListener('abort', stop);
       socket.destroy();

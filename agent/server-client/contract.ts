@@ -36,10 +36,7 @@ export interface AttestationClient {
 }
 
 /** An entry as agents know it: lifetimes and DNS names stay with the server. */
-export type AgentEntry = Omit<
-  Entry,
-  'parentId' | 'x509SvidTtl' | 'jwtSvidTtl' | 'expiresAt' | 'dnsNames'
->;
+export type AgentEntry = Omit<Entry, 'parentId' | 'x509SvidTtl' | 'jwtSvidTtl' | 'expiresAt' | 'dnsNames'>;
 
 /** What decides whether a held entry is still the server's. */
 export type EntryVersion = Pick<Entry, 'revisionNumber' | 'createdAt'>;

@@ -31,7 +31,10 @@ export function x509Signing(deps: SigningDependencies): (due: Due, signal: Abort
   return async (due, signal) => {
     const asked = new Set<string>();
     while (!signal.aborted) {
-      const batch = deps.feed.stale(due).filter((entry) => !asked.has(entry.id)).slice(0, size);
+      const batch = deps.feed
+        .stale(due)
+        .filter((entry) => !asked.has(entry.id))
+        .slice(0, size);
       if (batch.length === 0) return;
       for (const { id } of batch) asked.add(id);
       try {

@@ -46,11 +46,18 @@ describe('workload attestation', () => {
         return [{ type: 'x', value: 'stolen' }];
       },
     };
-    await expect(attest({ a: slow }, caller(() => same))).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(
+      attest(
+        { a: slow },
+        caller(() => same),
+      ),
+    ).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   it('refuses callers that were not identified', async () => {
-    await expect(attest({ a: tells('p') }, { transport: 'unix', process: undefined })).rejects.toThrow('attestation failed');
+    await expect(attest({ a: tells('p') }, { transport: 'unix', process: undefined })).rejects.toThrow(
+      'attestation failed',
+    );
     const tcp: Peer = { transport: 'tcp', address: '127.0.0.1', port: 1, certificate: undefined };
     await expect(attest({ a: tells('p') }, tcp)).rejects.toThrow('attestation failed');
   });

@@ -35,7 +35,8 @@ export function workloadAttestation({ attestors, log }: WorkloadAttestationDepen
           try {
             return await attestor.attest(pid, signal);
           } catch (error) {
-            if (!signal.aborted) log.error('Failed to collect all selectors for PID', { pid, plugin_name: name, error });
+            if (!signal.aborted)
+              log.error('Failed to collect all selectors for PID', { pid, plugin_name: name, error });
             return undefined;
           }
         }),

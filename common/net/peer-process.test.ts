@@ -1,16 +1,16 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { canChoosePids, spawnAs } from '../../test/support/pids.ts';
 import { scratchFolder } from '../../test/support/scratch.ts';
 import { silentLogger } from '../log/logger.ts';
 import type { Closable } from '../lifecycle.ts';
 import type { PeerProcess } from './peer-process.ts';
 import { listenUnix } from './unix-listener.ts';
 
-const LAST_PID = '/proc/sys/kernel/ns_last_pid';
 const folder = scratchFolder();
 let count = 0;
 const open: (Closable | ChildProcess)[] = [];
@@ -49,25 +49,11 @@ function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
 
 const CONNECT = 'require("net").connect(process.argv[1]).on("connect", () => console.log("connected"))';
 
-/** Starts `sleep` under a given PID by telling the kernel which PID it gave out last. */
-function spawnAs(pid: number): ChildProcess | undefined {
-  for (let attempt = 0; attempt < 50; attempt += 1) {
-    writeFileSync(LAST_PID, String(pid - 1));
-    const child = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
-    open.push(child);
-    if (child.pid === pid) return child;
-    child.kill('SIGKILL');
-  }
-  return undefined;
-}
-
-function canChoosePids(): boolean {
-  try {
-    writeFileSync(LAST_PID, readFileSync(LAST_PID));
-    return true;
-  } catch {
-    return false;
-  }
+/** An impostor under the PID of a caller that has ended. */
+function impostorAs(pid: number): ChildProcess | undefined {
+  const impostor = spawnAs(pid);
+  if (impostor !== undefined) open.push(impostor);
+  return impostor;
 }
 
 describe('readPeerProcess', () => {
@@ -101,7 +87,6 @@ describe('readPeerProcess', () => {
   });
 
   const reuse = canChoosePids() ? it : it.skip;
-  if (!canChoosePids()) console.warn(`PID reuse tests skipped: ${LAST_PID} cannot be written (root is needed)`);
 
   reuse('tells a process that took over the PID of a caller from the caller', async () => {
     const { file, accepted } = await listener();
@@ -110,7 +95,7 @@ describe('readPeerProcess', () => {
     const peer = await accepted;
     child.kill('SIGKILL');
     await once(child, 'exit');
-    const impostor = spawnAs(peer.pid);
+    const impostor = impostorAs(peer.pid);
     expect(impostor?.pid).toBe(peer.pid);
     expect(readlinkSync(`/proc/${peer.pid}/exe`)).toMatch(/sleep|coreutils|busybox/);
     expect(peer.isSame()).toBe(false);
@@ -121,7 +106,7 @@ describe('readPeerProcess', () => {
     // While these two run synchronously our event loop cannot accept: the caller connects, ends, and is replaced.
     const caller = spawnSync(process.execPath, ['-e', `${CONNECT}.on("connect", () => process.exit())`, file]);
     expect(String(caller.stdout)).toBe('connected\n');
-    const impostor = spawnAs(caller.pid);
+    const impostor = impostorAs(caller.pid);
     expect(impostor?.pid).toBe(caller.pid);
     const dropped = new Promise<'dropped'>((resolve) => setTimeout(() => resolve('dropped'), 500));
     const outcome = await Promise.race([accepted, dropped]);
