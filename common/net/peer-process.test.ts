@@ -4,7 +4,7 @@ import { readlinkSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { canChoosePids, spawnAs } from '../../test/support/pids.ts';
+import { canChoosePids, spawnAs, trySpawnAs } from '../../test/support/pids.ts';
 import { scratchFolder } from '../../test/support/scratch.ts';
 import { silentLogger } from '../log/logger.ts';
 import type { Closable } from '../lifecycle.ts';
@@ -50,9 +50,9 @@ function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
 const CONNECT = 'require("net").connect(process.argv[1]).on("connect", () => console.log("connected"))';
 
 /** An impostor under the PID of a caller that has ended. */
-function impostorAs(pid: number): ChildProcess | undefined {
-  const impostor = spawnAs(pid);
-  if (impostor !== undefined) open.push(impostor);
+async function impostorAs(pid: number): Promise<ChildProcess> {
+  const impostor = await spawnAs(pid);
+  open.push(impostor);
   return impostor;
 }
 
@@ -95,8 +95,8 @@ describe('readPeerProcess', () => {
     const peer = await accepted;
     child.kill('SIGKILL');
     await once(child, 'exit');
-    const impostor = impostorAs(peer.pid);
-    expect(impostor?.pid).toBe(peer.pid);
+    const impostor = await impostorAs(peer.pid);
+    expect(impostor.pid).toBe(peer.pid);
     expect(readlinkSync(`/proc/${peer.pid}/exe`)).toMatch(/sleep|coreutils|busybox/);
     expect(peer.isSame()).toBe(false);
   });
@@ -106,8 +106,10 @@ describe('readPeerProcess', () => {
     // While these two run synchronously our event loop cannot accept: the caller connects, ends, and is replaced.
     const caller = spawnSync(process.execPath, ['-e', `${CONNECT}.on("connect", () => process.exit())`, file]);
     expect(String(caller.stdout)).toBe('connected\n');
-    const impostor = impostorAs(caller.pid);
-    expect(impostor?.pid).toBe(caller.pid);
+    let impostor: ChildProcess | undefined;
+    for (let attempt = 0; attempt < 500 && impostor === undefined; attempt += 1) impostor = trySpawnAs(caller.pid);
+    if (impostor === undefined) throw new Error('the PID could not be taken over');
+    open.push(impostor);
     const dropped = new Promise<'dropped'>((resolve) => setTimeout(() => resolve('dropped'), 500));
     const outcome = await Promise.race([accepted, dropped]);
     expect(outcome === 'dropped' ? false : outcome.isSame()).toBe(false);

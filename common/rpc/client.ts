@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { SecureContext } from 'node:tls';
 import {
   ChannelCredentials,
@@ -192,6 +193,8 @@ async function* responsesOf<Out>(
 
 /** Cancelling ends the call, which ends its stream; no other way out is needed. */
 const never = new AbortController().signal;
+// As many streams as there are open listen to it, each until it ends.
+setMaxListeners(0, never);
 
 function callBidi<In, Out>(client: Client, method: LoadedMethod, options: CallOptions): BidiCall<In, Out> {
   const { path, requestSerialize, responseDeserialize } = method;

@@ -15,13 +15,25 @@ export function canChoosePids(): boolean {
   }
 }
 
-/** Starts `sleep` under a PID that is free, or gives up after many attempts. The caller kills it. */
-export function spawnAs(pid: number): ChildProcess | undefined {
-  for (let attempt = 0; attempt < 50; attempt += 1) {
-    writeFileSync(LAST_PID, String(pid - 1));
-    const child = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
-    if (child.pid === pid) return child;
-    child.kill('SIGKILL');
-  }
+/** Starts `sleep` under a PID if nobody else comes first; does not let the event loop run. The caller kills it. */
+export function trySpawnAs(pid: number): ChildProcess | undefined {
+  writeFileSync(LAST_PID, String(pid - 1));
+  const child = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
+  if (child.pid === pid) return child;
+  child.kill('SIGKILL');
   return undefined;
+}
+
+/** Others start processes at the same time, another test that wants a certain PID among them. */
+const PATIENCE_MS = 10_000;
+
+/** As `trySpawnAs`, until it works. @throws Error when others always came first */
+export async function spawnAs(pid: number): Promise<ChildProcess> {
+  const deadline = Date.now() + PATIENCE_MS;
+  while (Date.now() < deadline) {
+    const child = trySpawnAs(pid);
+    if (child !== undefined) return child;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error(`the PID ${pid} could not be taken over`);
 }
