@@ -3,7 +3,7 @@ import { backoffDelay, exponential } from '../common/backoff.ts';
 import type { Clock } from '../common/clock.ts';
 import { FinialError, hasCode, messageOf, withContext } from '../common/errors.ts';
 import { createHealth, type HealthState, healthTask } from '../common/health/health.ts';
-import { type Closable, CloseStack, runTasks } from '../common/lifecycle.ts';
+import { type Closable, CloseStack, runTasks, type Task } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log/logger.ts';
 import { subject } from '../common/observable.ts';
 import { COMPATIBLE_VERSION } from '../common/version.ts';
@@ -54,11 +54,15 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   for (const warning of config.warnings) log.warn(warning);
   makeDataDir(config.dataDir);
   const resources = new CloseStack();
+  const background = startHealth(options);
   try {
     const context = { trustDomain: config.trustDomain, clock, log: log.with({ subsystem_name: 'catalog' }) };
     const plugins = await openAgentPlugins(options.plugins, context, { joinToken: config.joinToken }, resources);
-    return await assemble(options, plugins, resources, signal);
+    const sync = await assemble(options, plugins, resources, signal);
+    return supervise(sync, background, resources);
   } catch (error) {
+    background.stop.abort();
+    await background.health;
     await resources.close().catch((late: unknown) => log.error('Could not clean up', { error: messageOf(late) }));
     throw error;
   }
@@ -70,7 +74,7 @@ async function assemble(
   plugins: RunningPlugins,
   resources: CloseStack,
   signal: AbortSignal,
-): Promise<RunningAgent> {
+): Promise<Sync> {
   const { clock, config, log } = options;
   const { random = Math.random } = options;
   const named = (name: string): Logger => log.with({ subsystem_name: name });
@@ -111,7 +115,6 @@ async function assemble(
   await initialise(options, sync, attestation, signal);
 
   const { socketPath } = config;
-  const probe = socketPath === undefined ? undefined : () => checkWorkloadApi(socketPath);
   if (socketPath !== undefined) {
     const attestor = workloadAttestation({ attestors: plugins.workloadAttestors, log: named('workload_attestor') });
     const api = workloadApi({
@@ -124,31 +127,43 @@ async function assemble(
       socketPath,
       log: named('endpoints'),
       interceptors: [requireSecurityHeader],
-      services: [api, publicHealth(probe)],
+      services: [api, publicHealth(() => checkWorkloadApi(socketPath))],
     });
     resources.use('endpoints', endpoints);
   }
-  return supervise(options, sync, probe, resources);
+  return sync;
 }
 
-function supervise(
-  { clock, config, log }: AgentOptions,
-  sync: Sync,
-  probe: (() => Promise<void>) | undefined,
-  resources: CloseStack,
-): RunningAgent {
+/** What runs from the first moment to the last. */
+interface Background {
+  readonly stop: AbortController;
+  /** Settles after `stop`. */
+  readonly health: Promise<void>;
+}
+
+/** Probes are answered from the start, so that whoever waits for the agent sees "not yet" and not "nobody there". */
+function startHealth({ clock, config, log }: AgentOptions): Background {
+  const { health: where, socketPath } = config;
   const health = createHealth({
     clock,
     log: log.with({ subsystem_name: 'health' }),
-    checks: { agent: () => healthOf(probe) },
+    checks: { agent: () => healthOf(socketPath === undefined ? undefined : () => checkWorkloadApi(socketPath)) },
   });
-  const where = config.health;
   const listen = where.listen ? { ...where, host: where.bindAddress, port: where.bindPort } : undefined;
   const stop = new AbortController();
-  const tasks = { sync: sync.run, health: healthTask(health, listen, log) };
+  return { stop, health: healthTask(health, listen, log)(stop.signal) };
+}
+
+/** Synchronises until that fails or the agent is closed, then closes everything in reverse order of opening. */
+function supervise(sync: Sync, { stop, health }: Background, resources: CloseStack): RunningAgent {
+  // Runs already; as a task it ends with the others.
+  const untilStopped: Task = (signal) => {
+    signal.addEventListener('abort', () => stop.abort(), { once: true });
+    return health;
+  };
   const run = async (): Promise<void> => {
     try {
-      await runTasks(tasks, stop.signal);
+      await runTasks({ sync: sync.run, health: untilStopped }, stop.signal);
     } finally {
       await resources.close();
     }
