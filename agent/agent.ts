@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { backoffDelay, exponential } from '../common/backoff.ts';
 import type { Clock } from '../common/clock.ts';
-import { FinialError, hasCode, messageOf, withContext } from '../common/errors.ts';
-import { createHealth, type HealthState, healthTask } from '../common/health/health.ts';
+import { FinialError, messageOf, withContext } from '../common/errors.ts';
+import { createHealth, healthTask } from '../common/health/health.ts';
 import { type Closable, CloseStack, runTasks, type Task } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log/logger.ts';
 import { subject } from '../common/observable.ts';
@@ -18,6 +18,7 @@ import { createJwtSvidCache } from './cache/jwt-svid-cache.ts';
 import { createWorkloadCache } from './cache/workload-cache.ts';
 import type { AgentConfig } from './config.ts';
 import { openEndpoints } from './endpoints.ts';
+import { agentHealth } from './health.ts';
 import { type AgentPlugins, openAgentPlugins, type RunningPlugins } from './plugins.ts';
 import { attestationClient } from './server-client/attestation-client.ts';
 import type { AgentIdentity } from './server-client/contract.ts';
@@ -59,6 +60,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     const context = { trustDomain: config.trustDomain, clock, log: log.with({ subsystem_name: 'catalog' }) };
     const plugins = await openAgentPlugins(options.plugins, context, { joinToken: config.joinToken }, resources);
     const sync = await assemble(options, plugins, resources, signal);
+    background.markStarted();
     return supervise(sync, background, resources);
   } catch (error) {
     background.stop.abort();
@@ -137,6 +139,8 @@ async function assemble(
 /** What runs from the first moment to the last. */
 interface Background {
   readonly stop: AbortController;
+  /** From now on an API that does not answer is a failure. */
+  markStarted(): void;
   /** Settles after `stop`. */
   readonly health: Promise<void>;
 }
@@ -144,14 +148,16 @@ interface Background {
 /** Probes are answered from the start, so that whoever waits for the agent sees "not yet" and not "nobody there". */
 function startHealth({ clock, config, log }: AgentOptions): Background {
   const { health: where, socketPath } = config;
+  const probe = socketPath === undefined ? undefined : () => checkWorkloadApi(socketPath);
+  let started = false;
   const health = createHealth({
     clock,
     log: log.with({ subsystem_name: 'health' }),
-    checks: { agent: () => healthOf(socketPath === undefined ? undefined : () => checkWorkloadApi(socketPath)) },
+    checks: { agent: () => agentHealth(started, probe) },
   });
   const listen = where.listen ? { ...where, host: where.bindAddress, port: where.bindPort } : undefined;
   const stop = new AbortController();
-  return { stop, health: healthTask(health, listen, log)(stop.signal) };
+  return { stop, markStarted: () => void (started = true), health: healthTask(health, listen, log)(stop.signal) };
 }
 
 /** Synchronises until that fails or the agent is closed, then closes everything in reverse order of opening. */
@@ -178,20 +184,6 @@ function supervise(sync: Sync, { stop, health }: Background, resources: CloseSta
       return done;
     },
   };
-}
-
-/** Only an API that does not answer is unhealthy; one that refuses this process works (agent.md 11.1). */
-async function healthOf(probe: (() => Promise<void>) | undefined): Promise<HealthState> {
-  if (probe === undefined) return { live: true, ready: true, liveDetails: null, readyDetails: null };
-  try {
-    await probe();
-  } catch (error) {
-    if (hasCode(error, 'unavailable')) {
-      const details = { make_new_x509_err: error.message };
-      return { live: false, ready: false, liveDetails: details, readyDetails: details };
-    }
-  }
-  return { live: true, ready: true, liveDetails: {}, readyDetails: {} };
 }
 
 /** `type:value` equal to an allowed prefix, or continuing it behind a colon. */

@@ -9,7 +9,9 @@ describe('what commands print of failed calls', () => {
       'rpc error: code = NotFound desc = agent not found',
     );
     expect(callText(new Error('plain'))).toBe('plain');
-    expect(callFailure('listing', new FinialError('cancelled', 'x')).message).toBe('listing: rpc error: code = Canceled desc = x');
+    expect(callFailure('listing', new FinialError('cancelled', 'x')).message).toBe(
+      'listing: rpc error: code = Canceled desc = x',
+    );
     expect(callFailure('', new FinialError('cancelled', 'x')).message).toBe('rpc error: code = Canceled desc = x');
   });
 

@@ -23,11 +23,17 @@ export function resolveSocketPath(
 ): string {
   const ofInstance = flags.instance === '' ? undefined : instancePath(naming, flags.instance, env);
   const chosen =
-    flags.socketPath !== naming.defaultPath ? flags.socketPath : (ofInstance ?? (env[naming.variable] || naming.defaultPath));
+    flags.socketPath !== naming.defaultPath
+      ? flags.socketPath
+      : (ofInstance ?? (env[naming.variable] || naming.defaultPath));
   return path.resolve(chosen);
 }
 
-function instancePath(naming: SocketNaming, instance: string, env: Readonly<Record<string, string | undefined>>): string {
+function instancePath(
+  naming: SocketNaming,
+  instance: string,
+  env: Readonly<Record<string, string | undefined>>,
+): string {
   const template = env[naming.templateVariable];
   if (template === undefined || template === '') {
     throw commandFailure(

@@ -10,7 +10,8 @@ export async function readAll(input: AsyncIterable<Buffer | string>): Promise<st
   for await (const part of input) {
     const bytes = Buffer.from(part);
     size += bytes.length;
-    if (size > MOST_BYTES) throw new FinialError('resource-exhausted', `standard input is larger than ${MOST_BYTES} bytes`);
+    if (size > MOST_BYTES)
+      throw new FinialError('resource-exhausted', `standard input is larger than ${MOST_BYTES} bytes`);
     parts.push(bytes);
   }
   return Buffer.concat(parts).toString('utf8');

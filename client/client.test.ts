@@ -24,13 +24,22 @@ afterEach(async () => {
   for (const close of open.splice(0).reverse()) await close();
 });
 
-const nowCa = (): TestCertificate => issueCa(undefined, { notBefore: Date.now() - HOUR_MS, notAfter: Date.now() + HOUR_MS });
+const nowCa = (): TestCertificate =>
+  issueCa(undefined, { notBefore: Date.now() - HOUR_MS, notAfter: Date.now() + HOUR_MS });
 const svid = (ca: TestCertificate, id: string): TestCertificate =>
   issueSvid(ca, id, { notBefore: Date.now() - HOUR_MS, notAfter: Date.now() + HOUR_MS });
 
-function response(id: string, ca: TestCertificate, leaf = svid(ca, id), federated: Record<string, Buffer> = {}): X509SVIDResponse {
+function response(
+  id: string,
+  ca: TestCertificate,
+  leaf = svid(ca, id),
+  federated: Record<string, Buffer> = {},
+): X509SVIDResponse {
   const x509_svid_key = leaf.key.privateKey.export({ type: 'pkcs8', format: 'der' });
-  return { svids: [{ spiffe_id: id, x509_svid: leaf.der, x509_svid_key, bundle: ca.der, hint: '' }], federated_bundles: federated };
+  return {
+    svids: [{ spiffe_id: id, x509_svid: leaf.der, x509_svid_key, bundle: ca.der, hint: '' }],
+    federated_bundles: federated,
+  };
 }
 
 /** A Workload API that follows a script: each call of FetchX509SVID takes the next part. */
@@ -58,7 +67,10 @@ async function scripted(parts: readonly (readonly (X509SVIDResponse | FinialErro
   ]);
   const clock = new ManualClock();
   const api = workloadApi({ address: `unix://${pair.socketPath}`, clock, random: () => 0.5 });
-  open.push(pair.close, () => api.close());
+  open.push(
+    () => pair.close(),
+    () => api.close(),
+  );
   return { api, calls, clock };
 }
 
@@ -73,10 +85,10 @@ async function take(api: WorkloadApi, clock: ManualClock, count: number) {
       if (seen.length === count) stop.abort();
     }
   })();
-  let over = false;
-  const ended = reading.finally(() => (over = true));
-  ended.catch(() => undefined);
-  while (!over) {
+  const state = { over: false };
+  const end = (): void => void (state.over = true);
+  reading.then(end, end);
+  while (!state.over) {
     await clock.advance(1000);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
@@ -88,7 +100,9 @@ describe('workloadApi', () => {
   it('sends the security header and hands out identities with the bundles of all trust domains', async () => {
     const ca = nowCa();
     const other = nowCa();
-    const { api, calls } = await scripted([[response('spiffe://a.test/x', ca, undefined, { 'spiffe://b.test': other.der })]]);
+    const { api, calls } = await scripted([
+      [response('spiffe://a.test/x', ca, undefined, { 'spiffe://b.test': other.der })],
+    ]);
     const { svids, bundles } = await api.fetchX509();
     expect(svids.map(({ id }) => id)).toEqual(['spiffe://a.test/x']);
     expect(bundles.get(parseTrustDomain('a.test'))).toEqual([ca.der]);
@@ -118,7 +132,9 @@ describe('workloadApi', () => {
 
   it('fetches and validates JWT-SVIDs', async () => {
     const { api } = await scripted([]);
-    expect(await api.fetchJwtSvids({ audience: ['me'] })).toEqual([{ id: 'spiffe://a.test/x', token: 'token for me', hint: 'h' }]);
+    expect(await api.fetchJwtSvids({ audience: ['me'] })).toEqual([
+      { id: 'spiffe://a.test/x', token: 'token for me', hint: 'h' },
+    ]);
     expect(await api.validateJwtSvid('good', 'me')).toEqual({ id: 'spiffe://a.test/x' });
     await expect(api.validateJwtSvid('bad', 'me')).rejects.toMatchObject({ code: 'invalid-argument' });
   });
@@ -138,7 +154,10 @@ async function source(id: string, ca: TestCertificate, others: Record<string, Bu
     };
   };
   const updates = subject(context());
-  const api = { watchX509: (signal: AbortSignal) => updates.values(signal) } as Pick<WorkloadApi, 'watchX509'> as WorkloadApi;
+  const api = { watchX509: (signal: AbortSignal) => updates.values(signal) } as Pick<
+    WorkloadApi,
+    'watchX509'
+  > as WorkloadApi;
   const made = await createX509Source(api);
   open.push(() => made.close());
   return { source: made, rotate: () => updates.publish(context()) };
@@ -160,7 +179,11 @@ async function serve(own: Awaited<ReturnType<typeof source>>['source'], authoriz
   return { port: (server.address() as AddressInfo).port, peers, refused };
 }
 
-async function dial(own: Awaited<ReturnType<typeof source>>['source'], port: number, authorize = authorizeAny): Promise<string> {
+async function dial(
+  own: Awaited<ReturnType<typeof source>>['source'],
+  port: number,
+  authorize = authorizeAny,
+): Promise<string> {
   const { socket, peerId } = await connectMtls(own, { host: '127.0.0.1', port, authorize });
   let text = '';
   for await (const part of socket) text += String(part);
@@ -174,8 +197,12 @@ describe('mutual TLS', () => {
     const { port, peers } = await serve(web.source);
     const near = await source('spiffe://a.test/near', a);
     const far = await source('spiffe://b.test/far', b, { 'a.test': a.der });
-    expect(await dial(near.source, port, authorizeId(parseSpiffeId('spiffe://a.test/web')))).toBe('spiffe://a.test/web: hello');
-    expect(await dial(far.source, port, authorizeTrustDomain(parseTrustDomain('a.test')))).toBe('spiffe://a.test/web: hello');
+    expect(await dial(near.source, port, authorizeId(parseSpiffeId('spiffe://a.test/web')))).toBe(
+      'spiffe://a.test/web: hello',
+    );
+    expect(await dial(far.source, port, authorizeTrustDomain(parseTrustDomain('a.test')))).toBe(
+      'spiffe://a.test/web: hello',
+    );
     expect(peers).toEqual(['spiffe://a.test/near', 'spiffe://b.test/far']);
   });
 
@@ -185,7 +212,9 @@ describe('mutual TLS', () => {
     const { port, peers, refused } = await serve(web.source, authorizeId(parseSpiffeId('spiffe://a.test/friend')));
     const friend = await source('spiffe://a.test/friend', ca);
     const stranger = await source('spiffe://a.test/stranger', ca);
-    await expect(dial(friend.source, port, authorizeId(parseSpiffeId('spiffe://a.test/bank')))).rejects.toThrow('not authorized');
+    await expect(dial(friend.source, port, authorizeId(parseSpiffeId('spiffe://a.test/bank')))).rejects.toThrow(
+      'not authorized',
+    );
     await dial(stranger.source, port).catch(() => undefined);
     expect(peers).toEqual([]);
     expect(refused).toContain('peer spiffe://a.test/stranger is not authorized');
@@ -234,7 +263,10 @@ describe('createX509Source', () => {
     const { source: own } = await source('spiffe://a.test/x', nowCa());
     expect(own.svid.id).toBe('spiffe://a.test/x');
     const late = await createX509Source(
-      { watchX509: (signal: AbortSignal) => subject(own.current).values(signal) } as Pick<WorkloadApi, 'watchX509'> as WorkloadApi,
+      { watchX509: (signal: AbortSignal) => subject(own.current).values(signal) } as Pick<
+        WorkloadApi,
+        'watchX509'
+      > as WorkloadApi,
       { now: () => Date.now() + 2 * HOUR_MS },
     );
     expect(() => late.svid).toThrow('has expired');

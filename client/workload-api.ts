@@ -154,14 +154,16 @@ async function* watch(
 /** @throws FinialError `unavailable` for an answer that breaks the standard; the state before it stays in force */
 function toContext(response: X509SVIDResponse__Output): X509Context {
   const bundles = new Map<TrustDomain, readonly Buffer[]>();
-  for (const [name, ders] of Object.entries(response.federated_bundles)) bundles.set(parseTrustDomain(name), split(ders));
+  for (const [name, ders] of Object.entries(response.federated_bundles))
+    bundles.set(parseTrustDomain(name), split(ders));
   const svids = response.svids.map((one): X509Svid => {
     const chain = parseCertificates(one.x509_svid);
     const [leaf] = chain;
     if (leaf === undefined) throw new FinialError('unavailable', 'the agent sent an identity without a certificate');
     const id = parseSpiffeId(one.spiffe_id);
     // SPIFFE-ID 3.2: only what is signed says who somebody is.
-    if (spiffeIdOf(leaf) !== id) throw new FinialError('unavailable', 'the agent sent a certificate of another identity');
+    if (spiffeIdOf(leaf) !== id)
+      throw new FinialError('unavailable', 'the agent sent a certificate of another identity');
     bundles.set(trustDomainOf(id), split(one.bundle));
     const privateKey = createPrivateKey({ key: one.x509_svid_key, format: 'der', type: 'pkcs8' });
     const { notBefore, notAfter } = leaf;

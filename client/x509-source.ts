@@ -52,7 +52,8 @@ export async function createX509Source(api: WorkloadApi, options: X509SourceOpti
 
   const current = (): X509Context => {
     if (state.ended !== undefined) throw state.ended;
-    if (state.updates === undefined || stop.signal.aborted) throw new FinialError('unavailable', 'the source is closed');
+    if (state.updates === undefined || stop.signal.aborted)
+      throw new FinialError('unavailable', 'the source is closed');
     return state.updates.current;
   };
   return {

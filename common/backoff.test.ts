@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { assert, double, nat, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { backoffDelay, exponential } from './backoff.ts';
 
@@ -11,8 +11,8 @@ describe('backoffDelay', () => {
   });
 
   it('stays within its jitter of the nominal wait', () => {
-    fc.assert(
-      fc.property(fc.nat(200), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (attempt, random) => {
+    assert(
+      property(nat(200), double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (attempt, random) => {
         const policy = exponential(100, 5000);
         const nominal = backoffDelay(policy, attempt, () => 0.5);
         const delay = backoffDelay(policy, attempt, () => random);

@@ -6,7 +6,10 @@ describe('toFinialError', () => {
   it('keeps our own, translates those of the standards library, and takes the rest for defects', () => {
     const own = new FinialError('not-found', 'gone');
     expect(toFinialError(own)).toBe(own);
-    expect(toFinialError(new SpiffeError('invalid-id', 'bad'))).toMatchObject({ code: 'invalid-argument', message: 'bad' });
+    expect(toFinialError(new SpiffeError('invalid-id', 'bad'))).toMatchObject({
+      code: 'invalid-argument',
+      message: 'bad',
+    });
     expect(toFinialError(new SpiffeError('untrusted-x509-svid', 'no'))).toMatchObject({ code: 'unauthenticated' });
     expect(toFinialError(new TypeError('oops'))).toMatchObject({ code: 'internal', message: 'oops' });
     expect(toFinialError('text')).toMatchObject({ code: 'internal', message: 'text' });

@@ -32,7 +32,8 @@ describe('runTasks', () => {
     const running = runTasks(
       {
         one: untilStopped(() => undefined),
-        two: (signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped')))),
+        two: (signal) =>
+          new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped')))),
       },
       stop.signal,
     );

@@ -11,12 +11,7 @@ export interface View {
 }
 
 /** All subscribers that show the same selectors. They share one view, so that it is made and encoded once. */
-export interface Group {
-  readonly selectors: readonly Selector[];
-  readonly view: View;
-}
-
-interface OpenGroup {
+interface Group {
   readonly key: string;
   readonly selectors: readonly Selector[];
   view: View;
@@ -25,7 +20,7 @@ interface OpenGroup {
 
 /** Who is subscribed, by set of selectors. */
 export class Subscriptions {
-  readonly #groups = new Map<string, OpenGroup>();
+  readonly #groups = new Map<string, Group>();
   readonly #build: (selectors: readonly Selector[]) => View;
 
   /** @param build what a set of selectors gets now */
@@ -94,11 +89,11 @@ export class Subscriptions {
     }
   }
 
-  #open(selectors: readonly Selector[]): OpenGroup {
+  #open(selectors: readonly Selector[]): Group {
     const key = keyOf(selectors);
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
-    const group: OpenGroup = { key, selectors, view: this.#build(selectors), wakes: new Set() };
+    const group: Group = { key, selectors, view: this.#build(selectors), wakes: new Set() };
     this.#groups.set(key, group);
     return group;
   }

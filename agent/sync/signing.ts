@@ -62,7 +62,11 @@ async function signBatch(deps: SigningDependencies, batch: readonly AgentEntry[]
   for (const { entry, signer } of requests) {
     const answer = signed.get(entry.id);
     try {
-      if (answer !== undefined) svids.set(entry.id, hold(answer, entry, signer));
+      if (answer === undefined) continue;
+      const svid = hold(answer, entry, signer);
+      svids.set(entry.id, svid);
+      const expires_at = new Date(svid.notAfter).toISOString();
+      deps.log.debug('SVID updated', { entry: entry.id, spiffe_id: entry.spiffeId, expires_at });
     } catch (error) {
       deps.log.error('Server signed something else than was asked for', { entry_id: entry.id, error });
     }

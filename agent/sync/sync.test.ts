@@ -166,6 +166,17 @@ async function until(holds: () => boolean): Promise<void> {
 }
 
 describe('synchronisation', () => {
+  it('logs what it has signed, for whoever asks why a workload has no identity', async () => {
+    const { deps } = await world([entry('a')]);
+    const lines: unknown[] = [];
+    const log = {
+      ...silentLogger,
+      debug: (message: string, fields?: object) => void lines.push({ message, ...fields }),
+    };
+    await synchronisation({ ...deps, log }).once(signal);
+    expect(lines).toMatchObject([{ message: 'SVID updated', entry: 'a', spiffe_id: 'spiffe://example.org/a' }]);
+  });
+
   it('has every entry signed, each with a key of its own', async () => {
     const { deps, svids } = await world([entry('a'), entry('b')]);
     await synchronisation(deps).once(signal);
@@ -262,7 +273,8 @@ describe('synchronisation', () => {
 
   it('learns of new entries at the usual pace while its own SVID cannot be renewed', async () => {
     const { clock, deps, state } = await world([]);
-    const sync = synchronisation(deps);
+    const errors: string[] = [];
+    const sync = synchronisation({ ...deps, log: { ...silentLogger, error: (message) => void errors.push(message) } });
     state.refuseRenewal = new FinialError('unavailable', 'try later');
     const stop = new AbortController();
     const running = sync.run(stop.signal);
@@ -273,6 +285,7 @@ describe('synchronisation', () => {
     await clock.advance(10 * 60_000);
     expect(state.syncs).toBeGreaterThan(100);
     expect(state.renewals - renewals).toBeLessThan(10);
+    expect([...new Set(errors)]).toEqual(['Could not rotate agent SVID']);
     stop.abort();
     await running;
   });

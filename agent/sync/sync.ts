@@ -110,9 +110,14 @@ export function synchronisation(deps: SyncDependencies): Sync {
     lastSuccess = clock.now();
   };
 
-  /** @returns what it failed with, undefined when it went well. @throws when the agent has to end */
+  /**
+   * @param whenItFails the line of the log
+   * @returns what it failed with, undefined when it went well
+   * @throws when the agent has to end
+   */
   const attempt = async (
     work: (signal: AbortSignal) => Promise<void>,
+    whenItFails: string,
     signal: AbortSignal,
   ): Promise<{ readonly error: unknown } | undefined> => {
     try {
@@ -121,7 +126,7 @@ export function synchronisation(deps: SyncDependencies): Sync {
     } catch (error) {
       if (signal.aborted) return undefined;
       const kind = kindOfFailure(error);
-      log.error('Synchronize failed', { error });
+      log.error(whenItFails, { error });
       if (kind === 'retry') return { error };
       adopt(await deps.rejected(kind, error, signal));
       return { error };
@@ -133,7 +138,7 @@ export function synchronisation(deps: SyncDependencies): Sync {
   /** Its failures have a pace of their own: they must not keep the agent from learning of new entries. */
   const renew = async (signal: AbortSignal): Promise<void> => {
     if (clock.steady() < renewal.next) return;
-    const failure = await attempt(renewIfDue, signal);
+    const failure = await attempt(renewIfDue, 'Could not rotate agent SVID', signal);
     if (failure === undefined) {
       renewal = { failures: 0, next: 0 };
       return;
@@ -163,11 +168,11 @@ export function synchronisation(deps: SyncDependencies): Sync {
           const demanded = await demand.wait(clock, Math.max(0, next - clock.steady()), signal);
           if (signal.aborted) return;
           if (demanded) {
-            await attempt((work) => sign(due(), work), signal);
+            await attempt((work) => sign(due(), work), 'Failed to sign X509-SVIDs', signal);
             continue;
           }
           await renew(signal);
-          failures = (await attempt(once, signal)) === undefined ? 0 : failures + 1;
+          failures = (await attempt(once, 'Synchronize failed', signal)) === undefined ? 0 : failures + 1;
           const delay = backoffDelay(policy, failures, random);
           next = clock.steady() + (failures === 0 && feed.svidCount === 0 ? Math.min(IDLE_MS, delay) : delay);
         }

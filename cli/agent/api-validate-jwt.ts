@@ -27,9 +27,16 @@ export const apiValidateJwt = defineCommand({
         throw callFailure('unable to validate JWT SVID', error);
       }),
     );
-    printReply(io, flags.output, () => replyJson(workloadService, 'ValidateJWTSVID', reply), () => {
-      io.out(`SVID is valid.\nSPIFFE ID : ${reply.spiffe_id}\nClaims    : ${jsonText(reply.claims === null ? {} : fromStruct(reply.claims))}\n`);
-    });
+    printReply(
+      io,
+      flags.output,
+      () => replyJson(workloadService, 'ValidateJWTSVID', reply),
+      () => {
+        io.out(
+          `SVID is valid.\nSPIFFE ID : ${reply.spiffe_id}\nClaims    : ${jsonText(reply.claims === null ? {} : fromStruct(reply.claims))}\n`,
+        );
+      },
+    );
     return 0;
   },
 });

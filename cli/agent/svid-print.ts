@@ -65,7 +65,9 @@ export function svidsText(svids: readonly ReceivedSvid[], elapsedMs: number, sty
       ...intermediates.map((one, index) => validity(`Intermediate #${index + 1}`, one)),
       ...svid.bundle.map((one, index) => validity(`CA #${index + 1}`, one)),
       ...svid.federated.flatMap(({ id, bundle }) =>
-        bundle.map((one, index) => validity(`[${style === 'watch' ? id.replace('spiffe://', '') : id}] CA #${index + 1}`, one)),
+        bundle.map((one, index) =>
+          validity(`[${style === 'watch' ? id.replace('spiffe://', '') : id}] CA #${index + 1}`, one),
+        ),
       ),
     ].join('');
   });

@@ -9,7 +9,10 @@ import { idFromFlag } from './request.ts';
 export const agentBan = defineCommand({
   name: 'agent ban',
   synopsis: 'Ban an attested agent given its SPIFFE ID',
-  flags: { ...replyFlags, spiffeID: text('', 'SPIFFE ID of the agent, which can not attest again until it is evicted') },
+  flags: {
+    ...replyFlags,
+    spiffeID: text('', 'SPIFFE ID of the agent, which can not attest again until it is evicted'),
+  },
   async run(flags, io) {
     if (flags.spiffeID === '') throw commandFailure('a SPIFFE ID is required');
     const id = idFromFlag(flags.spiffeID);
@@ -18,7 +21,12 @@ export const agentBan = defineCommand({
         throw callFailure('', error);
       }),
     );
-    printReply(io, flags.output, () => ({}), () => io.out('Agent banned successfully\n'));
+    printReply(
+      io,
+      flags.output,
+      () => ({}),
+      () => io.out('Agent banned successfully\n'),
+    );
     return 0;
   },
 });

@@ -17,9 +17,14 @@ export const agentCount = defineCommand({
         throw callFailure('', error);
       }),
     );
-    printReply(io, flags.output, () => replyJson(agentService, 'CountAgents', reply), () => {
-      io.out(`${plural(reply.count, 'attested agent', 'attested agents')}\n`);
-    });
+    printReply(
+      io,
+      flags.output,
+      () => replyJson(agentService, 'CountAgents', reply),
+      () => {
+        io.out(`${plural(reply.count, 'attested agent', 'attested agents')}\n`);
+      },
+    );
     return 0;
   },
 });

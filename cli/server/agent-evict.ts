@@ -18,7 +18,12 @@ export const agentEvict = defineCommand({
         throw callFailure('', error);
       }),
     );
-    printReply(io, flags.output, () => ({}), () => io.out('Agent evicted successfully\n'));
+    printReply(
+      io,
+      flags.output,
+      () => ({}),
+      () => io.out('Agent evicted successfully\n'),
+    );
     return 0;
   },
 });

@@ -28,10 +28,18 @@ export const agentList = defineCommand({
         token = page.next_page_token;
       } while (token !== '');
     });
-    printReply(io, flags.output, () => replyJson(agentService, 'ListAgents', { agents, next_page_token: '' }), () => {
-      if (agents.length === 0) io.out('No attested agents found\n');
-      else io.out(`Found ${plural(agents.length, 'attested agent', 'attested agents')}:\n\n${agents.map(agentBlock).join('')}`);
-    });
+    printReply(
+      io,
+      flags.output,
+      () => replyJson(agentService, 'ListAgents', { agents, next_page_token: '' }),
+      () => {
+        if (agents.length === 0) io.out('No attested agents found\n');
+        else
+          io.out(
+            `Found ${plural(agents.length, 'attested agent', 'attested agents')}:\n\n${agents.map(agentBlock).join('')}`,
+          );
+      },
+    );
     return 0;
   },
 });

@@ -19,9 +19,14 @@ export const agentShow = defineCommand({
         throw callFailure('', error);
       }),
     );
-    printReply(io, flags.output, () => replyJson(agentService, 'GetAgent', agent), () => {
-      io.out(`Found an attested agent given its SPIFFE ID\n\n${agentBlock(agent)}${agentSelectors(agent)}`);
-    });
+    printReply(
+      io,
+      flags.output,
+      () => replyJson(agentService, 'GetAgent', agent),
+      () => {
+        io.out(`Found an attested agent given its SPIFFE ID\n\n${agentBlock(agent)}${agentSelectors(agent)}`);
+      },
+    );
     return 0;
   },
 });

@@ -15,7 +15,12 @@ export const bundleCount = defineCommand({
         throw callFailure('', error);
       }),
     );
-    printReply(io, flags.output, () => replyJson(bundleService, 'CountBundles', reply), () => io.out(`${plural(reply.count, 'bundle', 'bundles')}\n`));
+    printReply(
+      io,
+      flags.output,
+      () => replyJson(bundleService, 'CountBundles', reply),
+      () => io.out(`${plural(reply.count, 'bundle', 'bundles')}\n`),
+    );
     return 0;
   },
 });

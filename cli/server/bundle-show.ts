@@ -20,7 +20,12 @@ export const bundleShow = defineCommand({
         throw callFailure('', error);
       }),
     );
-    printReply(io, flags.output, () => replyJson(bundleService, 'GetBundle', reply), () => io.out(bundleText(reply, flags.format)));
+    printReply(
+      io,
+      flags.output,
+      () => replyJson(bundleService, 'GetBundle', reply),
+      () => io.out(bundleText(reply, flags.format)),
+    );
     return 0;
   },
 });

@@ -17,9 +17,14 @@ export const entryCount = defineCommand({
         throw callFailure('', error);
       }),
     );
-    printReply(io, flags.output, () => replyJson(entryService, 'CountEntries', reply), () => {
-      io.out(`${plural(reply.count, 'registration entry', 'registration entries')}\n`);
-    });
+    printReply(
+      io,
+      flags.output,
+      () => replyJson(entryService, 'CountEntries', reply),
+      () => {
+        io.out(`${plural(reply.count, 'registration entry', 'registration entries')}\n`);
+      },
+    );
     return 0;
   },
 });

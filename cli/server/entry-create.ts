@@ -13,7 +13,11 @@ import { idFromFlag } from './request.ts';
 export const entryCreate = defineCommand({
   name: 'entry create',
   synopsis: 'Creates registration entries',
-  flags: { ...replyFlags, ...entryFlags, node: bool('The entry names a set of agents, an alias, rather than workloads') },
+  flags: {
+    ...replyFlags,
+    ...entryFlags,
+    node: bool('The entry names a set of agents, an alias, rather than workloads'),
+  },
   async run(flags, io) {
     const entries = flags.data === '' ? [fromFlags(flags)] : await entriesFromFile(flags.data, () => readAll(io.stdin));
     const reply = await withServer(flags, io.env, (server) =>
@@ -22,7 +26,12 @@ export const entryCreate = defineCommand({
       }),
     );
     const results = withRequested(reply.results, entries);
-    printReply(io, flags.output, () => replyJson(entryService, 'BatchCreateEntry', { results }), () => printEntryResults(io, results, 'create'));
+    printReply(
+      io,
+      flags.output,
+      () => replyJson(entryService, 'BatchCreateEntry', { results }),
+      () => printEntryResults(io, results, 'create'),
+    );
     return 0;
   },
 });
@@ -33,7 +42,9 @@ function fromFlags(flags: Parameters<typeof entryFromFlags>[0] & { readonly node
   if (flags.parentID === '' && !flags.node) throw commandFailure('a parent ID is required if the node flag is not set');
   requireEntryFlags(flags);
   const spiffeId = idFromFlag(flags.spiffeID);
-  const parent = flags.node ? { trust_domain: spiffeId.trust_domain ?? '', path: '/spire/server' } : idFromFlag(flags.parentID);
+  const parent = flags.node
+    ? { trust_domain: spiffeId.trust_domain ?? '', path: '/spire/server' }
+    : idFromFlag(flags.parentID);
   const entry = entryFromFlags(flags, spiffeId, parent);
   if (!flags.disableX509SVIDPrefetch && !flags.jwtSVIDIncludeJTI) return entry;
   const additional_attributes = {

@@ -30,7 +30,9 @@ export async function entriesFromFile(file: string, read: () => Promise<string>)
   }
   const entries = fold(document, file)['entries'] ?? [];
   if (!Array.isArray(entries)) throw commandFailure(`${file}: entries must be a list`);
-  return entries.map((entry, index) => toEntry(fold(entry, `${file}: entries[${index}]`), `${file}: entries[${index}]`));
+  return entries.map((entry, index) =>
+    toEntry(fold(entry, `${file}: entries[${index}]`), `${file}: entries[${index}]`),
+  );
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -51,7 +53,10 @@ function toEntry(fields: Fields, where: string): Entry {
     parent_id: idFromFlag(text(fields['parent_id'], at('parent_id')), at('parent_id')),
     selectors: items(fields['selectors'], at('selectors')).map((one, index) => {
       const selector = fold(one, `${at('selectors')}[${index}]`);
-      return { type: text(selector['type'], at('selectors.type')), value: text(selector['value'], at('selectors.value')) };
+      return {
+        type: text(selector['type'], at('selectors.type')),
+        value: text(selector['value'], at('selectors.value')),
+      };
     }),
     x509_svid_ttl: number(fields['x509_svid_ttl'], at('x509_svid_ttl')),
     jwt_svid_ttl: number(fields['jwt_svid_ttl'], at('jwt_svid_ttl')),
@@ -81,7 +86,8 @@ function text(value: unknown, where: string): string {
 
 function number(value: unknown, where: string): number {
   if (value === undefined || value === null) return 0;
-  if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw commandFailure(`${where} must be a whole number`);
+  if (typeof value !== 'number' || !Number.isSafeInteger(value))
+    throw commandFailure(`${where} must be a whole number`);
   return value;
 }
 

@@ -25,7 +25,12 @@ export const entryDelete = defineCommand({
         throw callFailure('failed to delete entry', error);
       }),
     );
-    printReply(io, flags.output, () => replyJson(entryService, 'BatchDeleteEntry', reply), () => printDeleted(io, reply.results));
+    printReply(
+      io,
+      flags.output,
+      () => replyJson(entryService, 'BatchDeleteEntry', reply),
+      () => printDeleted(io, reply.results),
+    );
     return 0;
   },
 });
@@ -34,7 +39,8 @@ async function idsFromFile(file: string, io: CommandIo): Promise<string[]> {
   try {
     const document: unknown = JSON.parse(file === '-' ? await readAll(io.stdin) : await readFile(file, 'utf8'));
     const ids: unknown = typeof document === 'object' && document !== null ? Reflect.get(document, 'ids') : undefined;
-    if (!Array.isArray(ids) || !ids.every((id) => typeof id === 'string')) throw new Error('"ids" must be a list of repeated');
+    if (!Array.isArray(ids) || !ids.every((id) => typeof id === 'string'))
+      throw new Error('"ids" must be a list of repeated');
     return ids;
   } catch (error) {
     throw commandFailure(`cannot read entry IDs from ${file}: ${messageOf(error)}`);

@@ -23,9 +23,14 @@ export const entryShow = defineCommand({
       flags.entryID === '' ? listEntries(server, flags) : getEntry(server, flags.entryID),
     );
     const sorted = entries.map(sortedSelectors).sort(compareEntries);
-    printReply(io, flags.output, () => replyJson(entryService, 'ListEntries', { entries: sorted, next_page_token: '' }), () => {
-      io.out(`Found ${plural(sorted.length, 'entry', 'entries')}\n${sorted.map(entryBlock).join('')}`);
-    });
+    printReply(
+      io,
+      flags.output,
+      () => replyJson(entryService, 'ListEntries', { entries: sorted, next_page_token: '' }),
+      () => {
+        io.out(`Found ${plural(sorted.length, 'entry', 'entries')}\n${sorted.map(entryBlock).join('')}`);
+      },
+    );
     return 0;
   },
 });

@@ -6,7 +6,13 @@ import { printReply, replyJson } from '../reply.ts';
 import { entryService, withServer } from './connection.ts';
 import { readAll } from '../stdin.ts';
 import { entriesFromFile } from './entry-data.ts';
-import { entryFromFlags, type EntryValues, printEntryResults, requireEntryFlags, withRequested } from './entry-result.ts';
+import {
+  entryFromFlags,
+  type EntryValues,
+  printEntryResults,
+  requireEntryFlags,
+  withRequested,
+} from './entry-result.ts';
 import { entryFlags, replyFlags } from './flags.ts';
 import { idFromFlag } from './request.ts';
 
@@ -24,7 +30,12 @@ export const entryUpdate = defineCommand({
       });
       return withRequested(reply.results, entries);
     });
-    printReply(io, flags.output, () => replyJson(entryService, 'BatchUpdateEntry', { results }), () => printEntryResults(io, results, 'update'));
+    printReply(
+      io,
+      flags.output,
+      () => replyJson(entryService, 'BatchUpdateEntry', { results }),
+      () => printEntryResults(io, results, 'update'),
+    );
     return 0;
   },
 });

@@ -20,7 +20,8 @@ export const healthcheck = defineCommand({
         throw commandFailure('server is unhealthy: unable to determine health');
       }),
     );
-    if (reply.status !== 'SERVING') throw commandFailure(`server is unhealthy: server returned status "${reply.status}"`);
+    if (reply.status !== 'SERVING')
+      throw commandFailure(`server is unhealthy: server returned status "${reply.status}"`);
     io.out('Server is healthy.\n');
     return 0;
   },

@@ -38,7 +38,13 @@ export const jwtMint = defineCommand({
         throw commandFailure(`unable to write token: ${messageOf(error)}`);
       });
       io.out(`JWT-SVID written to ${flags.write}\n`);
-    } else printReply(io, flags.output, () => replyJson(svidService, 'MintJWTSVID', reply), () => io.out(`${token}\n`));
+    } else
+      printReply(
+        io,
+        flags.output,
+        () => replyJson(svidService, 'MintJWTSVID', reply),
+        () => io.out(`${token}\n`),
+      );
     return 0;
   },
 });

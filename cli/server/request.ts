@@ -43,6 +43,7 @@ export function selectorMatchFromFlags(selectors: readonly string[], match: stri
 
 /** Lifetimes and the like are int32 on the wire. @throws FinialError */
 export function int32FromFlag(value: number, name: string): number {
-  if (value > 2 ** 31 - 1 || value < -(2 ** 31)) throw commandFailure(`invalid value for ${name}: ${value} is out of range`);
+  if (value > 2 ** 31 - 1 || value < -(2 ** 31))
+    throw commandFailure(`invalid value for ${name}: ${value} is out of range`);
   return value;
 }

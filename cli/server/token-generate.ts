@@ -22,10 +22,15 @@ export const tokenGenerate = defineCommand({
         throw callFailure('', error);
       }),
     );
-    printReply(io, flags.output, () => replyJson(agentService, 'CreateJoinToken', token), () => {
-      io.out(`Token: ${token.value}\n`);
-      if (agent_id === null) io.out('Warning: Missing SPIFFE ID.\n');
-    });
+    printReply(
+      io,
+      flags.output,
+      () => replyJson(agentService, 'CreateJoinToken', token),
+      () => {
+        io.out(`Token: ${token.value}\n`);
+        if (agent_id === null) io.out('Warning: Missing SPIFFE ID.\n');
+      },
+    );
     return 0;
   },
 });

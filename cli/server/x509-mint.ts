@@ -86,7 +86,13 @@ function print(io: CommandIo, output: 'pretty' | 'json', minted: Minted): void {
 async function write(io: CommandIo, folder: string, minted: Minted): Promise<void> {
   const files = [
     { what: 'SVID', label: 'X509-SVID', name: 'svid.pem', mode: 0o644, text: pem(minted.svid) },
-    { what: 'key', label: 'Private key', name: 'key.pem', mode: 0o600, text: encodePem('PRIVATE KEY', minted.privateKey) },
+    {
+      what: 'key',
+      label: 'Private key',
+      name: 'key.pem',
+      mode: 0o600,
+      text: encodePem('PRIVATE KEY', minted.privateKey),
+    },
     { what: 'bundle', label: 'Root CAs', name: 'bundle.pem', mode: 0o644, text: pem(minted.roots) },
   ];
   for (const { what, label, name, mode, text: content } of files) {

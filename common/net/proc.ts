@@ -23,7 +23,10 @@ export function parseProcessStatus(text: string): ProcessStatus {
  * @throws FinialError `internal` when the text is not as proc_pid_stat(5) documents
  */
 export function parseStartTime(text: string): string {
-  const fields = text.slice(text.lastIndexOf(')') + 1).trim().split(/\s+/);
+  const fields = text
+    .slice(text.lastIndexOf(')') + 1)
+    .trim()
+    .split(/\s+/);
   const startTime = fields[19];
   if (!text.includes(')') || startTime === undefined || !/^\d+$/.test(startTime)) {
     throw new FinialError('internal', 'process stat file is malformed');

@@ -21,13 +21,22 @@ let serial = 1n;
 async function authority(name: string) {
   const trustDomain = parseTrustDomain(name);
   const signer = await generateSigner('ec-p256');
-  const common = (publicKey: Buffer) => ({ serialNumber: (serial += 1n), now: Date.now(), ttlMs: 3_600_000, publicKey });
+  const common = (publicKey: Buffer) => ({
+    serialNumber: (serial += 1n),
+    now: Date.now(),
+    ttlMs: 3_600_000,
+    publicKey,
+  });
   const template = selfSignedCaTemplate({ ...common(signer.publicKey), trustDomain, subject: {} });
   const issuer = selfSigned(template, signer);
   const root = await signCertificate(template, issuer);
   const issue = async (id: string): Promise<TlsIdentity> => {
     const own = await generateSigner('ec-p256');
-    const fields = { ...common(own.publicKey), id: parseSpiffeId(id), issuer: { notAfter: parseCertificate(root).notAfter } };
+    const fields = {
+      ...common(own.publicKey),
+      id: parseSpiffeId(id),
+      issuer: { notAfter: parseCertificate(root).notAfter },
+    };
     return { chain: [await signCertificate(x509SvidTemplate(fields), issuer)], privateKey: own.privateKey };
   };
   return { trustDomain, root, issue };
@@ -127,30 +136,35 @@ describe('listenTls', () => {
       return serialNumber;
     };
     const before = await presented();
-    identity.publish(await a.issue(`spiffe://${trustDomainOf(parseSpiffeId('spiffe://a.test/spire/server'))}/spire/server`));
+    identity.publish(
+      await a.issue(`spiffe://${trustDomainOf(parseSpiffeId('spiffe://a.test/spire/server'))}/spire/server`),
+    );
     expect(await presented()).not.toBe(before);
   });
 
-  it.each(['TLSv1.2', 'TLSv1.3'] as const)('never resumes a session over %s, before or after a rotation', async (version) => {
-    const { a, identity, port } = await serve();
-    const only = { minVersion: version, maxVersion: version } as const;
-    const reused = async (session?: Buffer): Promise<{ session: Buffer | undefined; reused: boolean }> => {
-      const socket = connect(port, a.root, session === undefined ? only : { ...only, session });
-      await once(socket, 'secureConnect');
-      const wasReused = socket.isSessionReused();
-      // Tickets of TLS 1.3 come after the handshake, so the session is taken once the server has said everything.
-      socket.resume();
-      await once(socket, 'end');
-      const last = socket.getSession();
-      socket.destroy();
-      return { session: last, reused: wasReused };
-    };
-    const first = await reused();
-    expect((await reused(first.session)).reused).toBe(false);
-    identity.publish(await a.issue('spiffe://a.test/spire/server'));
-    const second = await reused();
-    expect((await reused(second.session)).reused).toBe(false);
-  });
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'never resumes a session over %s, before or after a rotation',
+    async (version) => {
+      const { a, identity, port } = await serve();
+      const only = { minVersion: version, maxVersion: version } as const;
+      const reused = async (session?: Buffer): Promise<{ session: Buffer | undefined; reused: boolean }> => {
+        const socket = connect(port, a.root, session === undefined ? only : { ...only, session });
+        await once(socket, 'secureConnect');
+        const wasReused = socket.isSessionReused();
+        // Tickets of TLS 1.3 come after the handshake, so the session is taken once the server has said everything.
+        socket.resume();
+        await once(socket, 'end');
+        const last = socket.getSession();
+        socket.destroy();
+        return { session: last, reused: wasReused };
+      };
+      const first = await reused();
+      expect((await reused(first.session)).reused).toBe(false);
+      identity.publish(await a.issue('spiffe://a.test/spire/server'));
+      const second = await reused();
+      expect((await reused(second.session)).reused).toBe(false);
+    },
+  );
 
   it('refuses TLS 1.1 and clients that do not speak HTTP/2', async () => {
     const { a, port, peers } = await serve();

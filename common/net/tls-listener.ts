@@ -122,8 +122,7 @@ function presentedChain(socket: tls.TLSSocket): Buffer[] {
 function listen(server: tls.Server, { host, port }: TlsListenerOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const why =
-        error.code === 'EADDRINUSE' ? 'another process is listening there' : (error.code ?? error.message);
+      const why = error.code === 'EADDRINUSE' ? 'another process is listening there' : (error.code ?? error.message);
       reject(new FinialError('failed-precondition', `cannot listen on ${host}:${port}: ${why}`, { cause: error }));
     });
     server.listen({ host, port }, () => {

@@ -46,7 +46,10 @@ describe('listenUnix', () => {
 
   it('replaces a socket that nobody serves any more', async () => {
     const file = path.join(folder, 'stale.sock');
-    spawnSync(process.execPath, ['-e', `require("net").createServer().listen(${JSON.stringify(file)}, () => process.kill(process.pid, "SIGKILL"))`]);
+    spawnSync(process.execPath, [
+      '-e',
+      `require("net").createServer().listen(${JSON.stringify(file)}, () => process.kill(process.pid, "SIGKILL"))`,
+    ]);
     expect(statSync(file).isSocket()).toBe(true);
     const listener = await listenUnix(options(file));
     expect(await answer(file)).toBe('hello');

@@ -5,7 +5,8 @@ import { connectUnix } from './client.ts';
 import { explainConnectFailure } from './connect-failure.ts';
 import { healthService } from './health.ts';
 
-const wrapped = (reason: string): string => `No connection established. Last error: Error: ${reason}. Resolution note: `;
+const wrapped = (reason: string): string =>
+  `No connection established. Last error: Error: ${reason}. Resolution note: `;
 
 describe('explainConnectFailure', () => {
   it.each([

@@ -136,7 +136,11 @@ function headerText(text: string): string {
 /** The error that a failed call's status stands for. */
 export function fromGrpcStatus(status: Omit<GrpcStatus, 'metadata'> & Partial<GrpcStatus>): FinialError {
   const denial = denialOf(status.metadata);
-  return new FinialError(errorCode(status.code), explainConnectFailure(status.details), denial === undefined ? {} : { denial });
+  return new FinialError(
+    errorCode(status.code),
+    explainConnectFailure(status.details),
+    denial === undefined ? {} : { denial },
+  );
 }
 
 /** A trailer that cannot be read says nothing; the status code stands without it. */

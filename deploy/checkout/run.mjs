@@ -44,7 +44,9 @@ function install() {
   const want = digest(readFileSync(at('package-lock.json'), 'utf8') + process.versions.modules + process.arch);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === want) return;
   console.error('installing dependencies (once; the SQLite module is compiled, which takes about a minute) ...');
-  must(npm, ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { env: { NODE_ENV: 'development' } });
+  must(npm, ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+    env: { NODE_ENV: 'development' },
+  });
   must(npm, ['rebuild', 'better-sqlite3', '--loglevel=error'], {
     quiet: true,
     env: { ...nodeHeaders(), npm_config_build_from_source: 'true', npm_config_ignore_scripts: 'false' },
@@ -67,7 +69,10 @@ const sources = ['spiffe', 'common', 'plugins', 'server', 'agent', 'client', 'cl
 
 function build({ always = false } = {}) {
   const stamp = at('dist/.built');
-  const latest = Math.max(...sources.filter((dir) => existsSync(at(dir))).map((dir) => newest(at(dir))), statSync(at('tsconfig.build.json')).mtimeMs);
+  const latest = Math.max(
+    ...sources.filter((dir) => existsSync(at(dir))).map((dir) => newest(at(dir))),
+    statSync(at('tsconfig.build.json')).mtimeMs,
+  );
   if (!always && existsSync(stamp) && statSync(stamp).mtimeMs >= latest) return;
   must('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json']);
   writeFileSync(stamp, '');

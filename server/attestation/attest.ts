@@ -7,6 +7,7 @@ import { SERVER_PATH } from '../../spiffe/registration/authorized.ts';
 import { formatSelector, type Selector } from '../../spiffe/selector.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import { type AgentSvid, type AgentSvidIssuer, signAgentSvid } from './agent-svid.ts';
+import { isBanned } from '../../spiffe/registration/node.ts';
 
 export interface AttestDeps {
   readonly trustDomain: TrustDomain;
@@ -49,7 +50,8 @@ export async function attestNode(
   noteAgent(agentId);
   checkAgentId(agentId, request.type, deps.trustDomain, log);
   const known = await working('failed to fetch agent', deps.nodes.get(agentId));
-  if (known?.serialNumber === '') throw new FinialError('permission-denied', 'failed to attest: agent is banned');
+  if (known !== undefined && isBanned(known))
+    throw new FinialError('permission-denied', 'failed to attest: agent is banned');
   const svid = await signAgentSvid(deps.issuer, agentId, request.csr);
   const own: Selector[] = deps.agentIdAsSelector ? [{ type: 'spiffe_id', value: agentId }] : [];
   const node = {

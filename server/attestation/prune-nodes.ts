@@ -4,6 +4,7 @@ import { every } from '../../common/every.ts';
 import type { Task } from '../../common/lifecycle.ts';
 import type { Logger } from '../../common/log/logger.ts';
 import type { NodeStore } from '../../plugins/datastore/sql/contract.ts';
+import { isBanned } from '../../spiffe/registration/node.ts';
 
 export interface PruneNodesDeps {
   readonly nodes: Pick<NodeStore, 'list' | 'get' | 'delete'>;
@@ -43,7 +44,7 @@ async function pruneOnce({ nodes, clock, log, ...rule }: PruneNodesDeps): Promis
   for (const { id } of found.nodes) {
     // The node may have attested again since the listing.
     const node = await nodes.get(id);
-    if (node === undefined || node.expiresAt >= expiresBefore || node.serialNumber === '') continue;
+    if (node === undefined || node.expiresAt >= expiresBefore || isBanned(node)) continue;
     try {
       await nodes.delete(id);
       log.info('Pruned attested node', { spiffe_id: id });

@@ -5,7 +5,7 @@ import type { Selector } from '../selector.ts';
 export interface AttestedNode {
   readonly id: SpiffeId;
   readonly attestationType: string;
-  /** Serial of the agent's X509-SVID in use; empty together with `newSerialNumber` when the agent is banned. */
+  /** Serial of the agent's X509-SVID in use; empty when the agent is banned. */
   readonly serialNumber: string;
   readonly expiresAt: number;
   /** Serial of a renewed X509-SVID not yet seen in use; empty when there is none. */
@@ -16,7 +16,10 @@ export interface AttestedNode {
   readonly selectors: readonly Selector[];
 }
 
-/** Banning blanks both serial numbers and leaves the row, so that the node cannot attest again. */
-export function isBanned(node: Pick<AttestedNode, 'serialNumber' | 'newSerialNumber'>): boolean {
-  return node.serialNumber === '' && node.newSerialNumber === '';
+/**
+ * Banning blanks the serial number and leaves the row, so that the node cannot attest again. The current serial alone
+ * decides, as in the reference (measured).
+ */
+export function isBanned(node: Pick<AttestedNode, 'serialNumber'>): boolean {
+  return node.serialNumber === '';
 }

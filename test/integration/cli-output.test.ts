@@ -55,7 +55,16 @@ Hint                    : inner
 
 describe('entry', () => {
   it('create prints the entry', async () => {
-    const flags = ['-entryID', 'web', '-spiffeID', 'spiffe://example.org/web', '-x509SVIDTTL', '600', '-jwtSVIDTTL', '60'];
+    const flags = [
+      '-entryID',
+      'web',
+      '-spiffeID',
+      'spiffe://example.org/web',
+      '-x509SVIDTTL',
+      '600',
+      '-jwtSVIDTTL',
+      '60',
+    ];
     const more = ['-entryExpiry', '2000000000', '-dns', 'a.example.org', '-dns', 'b.example.org', '-hint', 'inner'];
     const selectors = ['-selector', 'unix:uid:1', '-selector', 'unix:user:web'];
     expect(await create(...flags, ...more, ...selectors)).toEqual({ code: 0, out: WEB, err: '' });
@@ -82,7 +91,17 @@ Error: failed to create one or more entries
   });
 
   it('create -node -output json prints one line with every field', async () => {
-    const flags = ['entry', 'create', '-node', '-spiffeID', 'spiffe://example.org/alias', '-selector', 'x:y', '-output', 'json'];
+    const flags = [
+      'entry',
+      'create',
+      '-node',
+      '-spiffeID',
+      'spiffe://example.org/alias',
+      '-selector',
+      'x:y',
+      '-output',
+      'json',
+    ];
     expect(await server(...flags)).toEqual({
       code: 0,
       err: '',
@@ -104,7 +123,11 @@ Error: failed to create one or more entries
       'SPIFFE ID               : spiffe://example.org/node',
       'SPIFFE ID               : spiffe://example.org/web',
     ]);
-    expect(await server('entry', 'show', '-entryID', 'web')).toEqual({ code: 0, out: `Found 1 entry\n${WEB}`, err: '' });
+    expect(await server('entry', 'show', '-entryID', 'web')).toEqual({
+      code: 0,
+      out: `Found 1 entry\n${WEB}`,
+      err: '',
+    });
     expect(await server('entry', 'show', '-entryID', 'nope')).toEqual({
       code: 1,
       out: '',
@@ -130,7 +153,16 @@ Error: failed to create one or more entries
   });
 
   it('update replaces the whole entry and raises the revision', async () => {
-    const flags = ['-entryID', 'web', '-parentID', agentId, '-spiffeID', 'spiffe://example.org/web', '-selector', 'unix:uid:2'];
+    const flags = [
+      '-entryID',
+      'web',
+      '-parentID',
+      agentId,
+      '-spiffeID',
+      'spiffe://example.org/web',
+      '-selector',
+      'unix:uid:2',
+    ];
     expect(await server('entry', 'update', ...flags)).toEqual({
       code: 0,
       err: '',
@@ -146,13 +178,20 @@ Selector                : unix:uid:2
     });
     const unknown = await server('entry', 'update', ...flags.map((one) => (one === 'web' ? 'nope' : one)));
     expect(unknown.code).toBe(1);
-    expect(unknown.err).toMatch(/^Failed to update the following entry \(code: NotFound, msg: "failed to update entry"\):\n/);
+    expect(unknown.err).toMatch(
+      /^Failed to update the following entry \(code: NotFound, msg: "failed to update entry"\):\n/,
+    );
   });
 
   it('create reads entries from a file', async () => {
     const data = JSON.stringify({
       entries: [
-        { spiffe_id: 'spiffe://example.org/f1', parent_id: agentId, selectors: [{ type: 'a', value: 'b' }], Hint: 'one' },
+        {
+          spiffe_id: 'spiffe://example.org/f1',
+          parent_id: agentId,
+          selectors: [{ type: 'a', value: 'b' }],
+          Hint: 'one',
+        },
         { spiffe_id: 'spiffe://example.org/f2', parent_id: agentId, selectors: [], unknown: true },
       ],
     });
@@ -161,7 +200,9 @@ Selector                : unix:uid:2
     expect(result.code).toBe(1);
     expect(result.out).toMatch(/SPIFFE ID {15}: spiffe:\/\/example\.org\/f1\n[^]*Hint {20}: one\n/);
     expect(result.err).toContain('(code: InvalidArgument, msg: "failed to convert entry: selector list is empty")');
-    const broken = await run('spire-server', ['entry', 'create', '-data', '-', ...socket], { stdin: '{"entries": [{"admin": "x"}]}' });
+    const broken = await run('spire-server', ['entry', 'create', '-data', '-', ...socket], {
+      stdin: '{"entries": [{"admin": "x"}]}',
+    });
     expect(broken.err).toMatch(/^Error: -: entries\[0\]/);
   });
 
@@ -195,7 +236,9 @@ Agent version     : 1.15.3
 
 `;
     expect((await server('agent', 'list')).out).toBe(`Found 1 attested agent:\n\n${block}`);
-    expect((await server('agent', 'show', '-spiffeID', agentId)).out).toBe(`Found an attested agent given its SPIFFE ID\n\n${block}`);
+    expect((await server('agent', 'show', '-spiffeID', agentId)).out).toBe(
+      `Found an attested agent given its SPIFFE ID\n\n${block}`,
+    );
     expect((await server('agent', 'count')).out).toBe('1 attested agent\n');
     expect((await server('agent', 'list', '-banned', 'true')).out).toBe('No attested agents found\n');
     expect((await server('agent', 'list', '-output', 'json')).out).toBe(
@@ -212,13 +255,19 @@ Agent version     : 1.15.3
 
   it('token generate warns when the agent gets no further ID', async () => {
     expect((await server('token', 'generate')).out).toBe('Token: UUID\nWarning: Missing SPIFFE ID.\n');
-    expect((await server('token', 'generate', '-output', 'json')).out).toBe('{"expires_at":"SECONDS","value":"UUID"}\n');
+    expect((await server('token', 'generate', '-output', 'json')).out).toBe(
+      '{"expires_at":"SECONDS","value":"UUID"}\n',
+    );
     expect((await server('token', 'generate', '-ttl', '0')).err).toMatch(/ttl is required, you must provide one\n$/);
   });
 
   it('bundle show prints PEM and the SPIFFE document', async () => {
-    expect((await server('bundle', 'show')).out).toMatch(/^-----BEGIN CERTIFICATE-----\n[^]+-----END CERTIFICATE-----\n$/);
-    const document = JSON.parse((await server('bundle', 'show', '-format', 'spiffe')).out) as { keys: { use: string }[] };
+    expect((await server('bundle', 'show')).out).toMatch(
+      /^-----BEGIN CERTIFICATE-----\n[^]+-----END CERTIFICATE-----\n$/,
+    );
+    const document = JSON.parse((await server('bundle', 'show', '-format', 'spiffe')).out) as {
+      keys: { use: string }[];
+    };
     expect(document.keys.map(({ use }) => use)).toEqual(['x509-svid', 'jwt-svid']);
     expect((await server('bundle', 'show', '-format', 'x')).err).toBe('Error: invalid format: "x"\n');
     expect((await server('bundle', 'count')).out).toBe('1 bundle\n');
@@ -228,9 +277,20 @@ Agent version     : 1.15.3
 describe('mint', () => {
   it('x509 mint prints or writes SVID, key and roots', async () => {
     const printed = await server('x509', 'mint', '-spiffeID', 'spiffe://example.org/mint', '-ttl', '100h');
-    expect(printed.out).toMatch(/^X509-SVID:\n-----BEGIN CERT[^]+\nPrivate key:\n-----BEGIN PRIVATE KEY[^]+\nRoot CAs:\n-----BEGIN CERT/);
+    expect(printed.out).toMatch(
+      /^X509-SVID:\n-----BEGIN CERT[^]+\nPrivate key:\n-----BEGIN PRIVATE KEY[^]+\nRoot CAs:\n-----BEGIN CERT/,
+    );
     expect(printed.err).toMatch(/^X509-SVID lifetime was capped shorter than specified ttl; expires "\d{4}-[^"]+Z"\n$/);
-    const written = await server('x509', 'mint', '-spiffeID', 'spiffe://example.org/mint', '-dns', 'a.b', '-write', folder);
+    const written = await server(
+      'x509',
+      'mint',
+      '-spiffeID',
+      'spiffe://example.org/mint',
+      '-dns',
+      'a.b',
+      '-write',
+      folder,
+    );
     expect(written.out).toBe(
       `X509-SVID written to ${folder}/svid.pem\nPrivate key written to ${folder}/key.pem\nRoot CAs written to ${folder}/bundle.pem\n`,
     );
@@ -242,11 +302,32 @@ describe('mint', () => {
   });
 
   it('jwt mint prints or writes the token', async () => {
-    const printed = await server('jwt', 'mint', '-spiffeID', 'spiffe://example.org/mint', '-audience', 'a', '-audience', 'b');
+    const printed = await server(
+      'jwt',
+      'mint',
+      '-spiffeID',
+      'spiffe://example.org/mint',
+      '-audience',
+      'a',
+      '-audience',
+      'b',
+    );
     const [, claims = ''] = printed.out.split('.');
-    expect(JSON.parse(Buffer.from(claims, 'base64url').toString())).toMatchObject({ aud: ['a', 'b'], sub: 'spiffe://example.org/mint' });
+    expect(JSON.parse(Buffer.from(claims, 'base64url').toString())).toMatchObject({
+      aud: ['a', 'b'],
+      sub: 'spiffe://example.org/mint',
+    });
     const file = path.join(folder, 'token');
-    const written = await server('jwt', 'mint', '-spiffeID', 'spiffe://example.org/mint', '-audience', 'a', '-write', file);
+    const written = await server(
+      'jwt',
+      'mint',
+      '-spiffeID',
+      'spiffe://example.org/mint',
+      '-audience',
+      'a',
+      '-write',
+      file,
+    );
     expect(written.out).toBe(`JWT-SVID written to ${file}\n`);
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(readFileSync(file, 'utf8').split('.')).toHaveLength(3);
@@ -276,7 +357,9 @@ describe('programs', () => {
   it('print their version to standard error', async () => {
     expect(await run('spire-server', ['--version'])).toEqual({ code: 0, out: '', err: '1.15.3\n' });
     expect(await run('spire-agent', ['-version'])).toEqual({ code: 0, out: '', err: '1.15.3\n' });
-    expect((await run('finial', ['--version'])).err).toMatch(/^finial \d+\.\d+\.\d+ \(compatible with SPIRE 1\.15\.3\)\n$/);
+    expect((await run('finial', ['--version'])).err).toMatch(
+      /^finial \d+\.\d+\.\d+ \(compatible with SPIRE 1\.15\.3\)\n$/,
+    );
   });
 
   it('finial has the commands of both', async () => {

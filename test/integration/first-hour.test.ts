@@ -110,7 +110,16 @@ describe('the server', () => {
     const one = await site();
     await one.startServer();
     const agent = await one.attestAgent();
-    await one.serverCommand('entry', 'create', '-parentID', agent, '-spiffeID', 'spiffe://example.org/x', '-selector', 'unix:uid:1');
+    await one.serverCommand(
+      'entry',
+      'create',
+      '-parentID',
+      agent,
+      '-spiffeID',
+      'spiffe://example.org/x',
+      '-selector',
+      'unix:uid:1',
+    );
     await one.stop();
     const file = variant(one, 'server.conf', (text) => text.replace('"example.org"', '"other.org"'));
     const { code, out, err } = await run('spire-server', ['run', '-config', file]);
@@ -131,7 +140,9 @@ describe('the command line', () => {
     expect(agent.code).toBe(1);
     expect(agent.err).toMatch(/^rpc error: code = Unavailable desc = /);
     expect(agent.err).toContain(one.agentSocket);
-    expect((await one.serverCommand('healthcheck')).err).toBe('Error: server is unhealthy: unable to determine health\n');
+    expect((await one.serverCommand('healthcheck')).err).toBe(
+      'Error: server is unhealthy: unable to determine health\n',
+    );
     expect((await one.agentCommand('healthcheck')).err).toBe('Agent is unhealthy: unable to determine health\n');
   });
 
@@ -151,7 +162,9 @@ describe('the command line', () => {
     expect((await create('-parentID', 'nope', ...id, ...selector)).err).toBe('Error: scheme is missing or invalid\n');
     const foreign = await create('-parentID', 'spiffe://other.org/spire/agent/x', ...id, ...selector);
     expect(foreign.code).toBe(1);
-    expect(foreign.err).toContain(String.raw`\"spiffe://other.org/spire/agent/x\" is not a member of trust domain \"example.org\"`);
+    expect(foreign.err).toContain(
+      String.raw`\"spiffe://other.org/spire/agent/x\" is not a member of trust domain \"example.org\"`,
+    );
     expect(foreign.err).toMatch(/Error: failed to create one or more entries\n$/);
   });
 

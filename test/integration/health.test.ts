@@ -37,6 +37,7 @@ describe('health checks over HTTP', () => {
     one.agent.start(['-joinToken', 'no-such-token']);
     await eventually('an agent that is not ready', async () => {
       expect((await get(agent, '/ready')).status).toBe(500);
+      expect(await get(agent, '/live')).toEqual({ status: 200, body: '{"agent":{}}\n' });
     });
     await one.agent.stop('SIGKILL');
     await one.attestAgent();

@@ -34,7 +34,16 @@ describe('the main job', () => {
 
   it('gives a registered process its identity, and a JWT-SVID that the agent accepts', async () => {
     const created = await site.serverCommand(
-      ...['entry', 'create', '-parentID', agentId, '-spiffeID', 'spiffe://example.org/web', '-selector', `unix:uid:${uid}`],
+      ...[
+        'entry',
+        'create',
+        '-parentID',
+        agentId,
+        '-spiffeID',
+        'spiffe://example.org/web',
+        '-selector',
+        `unix:uid:${uid}`,
+      ],
       ...['-dns', 'web.example.org', '-hint', 'internal', '-x509SVIDTTL', '600'],
     );
     expect(created).toMatchObject({ code: 0, err: '' });
@@ -44,14 +53,21 @@ describe('the main job', () => {
       expect(fetched).toMatchObject({ code: 0, err: '' });
       return fetched;
     });
-    expect(svid.out).toMatch(/^Received 1 svid after [0-9.]+(ms|s)\n\nSPIFFE ID:\t\tspiffe:\/\/example\.org\/web\nHint:\t\t\tinternal\n/);
+    expect(svid.out).toMatch(
+      /^Received 1 svid after [0-9.]+(ms|s)\n\nSPIFFE ID:\t\tspiffe:\/\/example\.org\/web\nHint:\t\t\tinternal\n/,
+    );
 
     const jwt = await site.agentCommand('api', 'fetch', 'jwt', '-audience', 'me');
     const token = /\t(\S+\.\S+\.\S+)\n/.exec(jwt.out)?.[1] ?? '';
     const valid = await site.agentCommand('api', 'validate', 'jwt', '-audience', 'me', '-svid', token);
-    expect(valid.out).toMatch(/^SVID is valid\.\nSPIFFE ID : spiffe:\/\/example\.org\/web\nClaims {4}: \{"aud":\["me"\],/);
+    expect(valid.out).toMatch(
+      /^SVID is valid\.\nSPIFFE ID : spiffe:\/\/example\.org\/web\nClaims {4}: \{"aud":\["me"\],/,
+    );
     const other = await site.agentCommand('api', 'validate', 'jwt', '-audience', 'you', '-svid', token);
-    expect(other).toMatchObject({ code: 1, err: 'SVID is not valid: expected audience in ["you"] (audience=["me"])\n' });
+    expect(other).toMatchObject({
+      code: 1,
+      err: 'SVID is not valid: expected audience in ["you"] (audience=["me"])\n',
+    });
   });
 
   it('writes SVID, key and bundle where openssl verifies them', async () => {
@@ -63,7 +79,9 @@ describe('the main job', () => {
   });
 
   it.runIf(uid === 0)('refuses a process that nobody registered, and tells the operator why', async () => {
-    const refused = await run('spire-agent', ['api', 'fetch', 'x509', '-socketPath', site.agentSocket], { uid: 54_321 });
+    const refused = await run('spire-agent', ['api', 'fetch', 'x509', '-socketPath', site.agentSocket], {
+      uid: 54_321,
+    });
     expect(refused).toMatchObject({ code: 1, err: 'rpc error: code = PermissionDenied desc = no identity issued\n' });
     expect(site.agent.output).toContain('No identity issued');
   });
@@ -71,7 +89,10 @@ describe('the main job', () => {
   it('takes a join token once', async () => {
     const second = await makeSite(path.join(folder, 'second'));
     const config = fileText(folder, 'agent.conf').replaceAll(`${folder}/agent"`, `${second.folder}/agent"`);
-    writeFileSync(path.join(second.folder, 'agent.conf'), config.replace(`${folder}/public`, `${second.folder}/public`));
+    writeFileSync(
+      path.join(second.folder, 'agent.conf'),
+      config.replace(`${folder}/public`, `${second.folder}/public`),
+    );
     second.agent.start(['-joinToken', agentId.split('/').at(-1) ?? '']);
     await eventually('the refusal in the log', () => {
       expect(second.agent.output).toContain('join token does not exist or has already been used');
@@ -80,9 +101,8 @@ describe('the main job', () => {
   });
 
   it('keeps keys and state unreadable for others', () => {
-    for (const file of ['server/keys.json', 'agent/keys.json', 'agent/agent-data.json']) {
-      expect(statSync(path.join(folder, file)).mode & 0o777, file).toBe(0o600);
-    }
+    const files = ['server/keys.json', 'agent/keys.json', 'agent/agent-data.json'];
+    expect(files.map((file) => statSync(path.join(folder, file)).mode & 0o777)).toEqual([0o600, 0o600, 0o600]);
     expect(statSync(site.serverSocket).mode & 0o777).toBe(0o770);
     expect(statSync(site.agentSocket).mode & 0o777).toBe(0o777);
   });

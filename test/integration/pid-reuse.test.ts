@@ -67,13 +67,12 @@ async function attestWhile(happens: (caller: ChildProcess) => Promise<void>) {
     listenUnix({
       ...{ path: socketPath, mode: 0o777, directoryMode: 0o755, track: true, log: silentLogger },
       onSocket: (socket, peer) => server.accept(socket, peer),
-    }).then(
-      () => {
+    })
+      .then(() => {
         caller = spawn(process.execPath, [bin, 'api', 'fetch', 'x509', '-socketPath', socketPath], { stdio: 'ignore' });
-        started.push(caller);
-      },
-      (error: Error) => resolve(error),
-    );
+        return started.push(caller);
+      })
+      .catch(resolve);
   });
   return { outcome: await outcome, told };
 }

@@ -39,7 +39,8 @@ describe('after kill -9', () => {
     const seen: X509Context[] = [];
     const interruptions: string[] = [];
     const following = (async () => {
-      for await (const context of api.watchX509(stop.signal, ({ code }) => void interruptions.push(code))) seen.push(context);
+      for await (const context of api.watchX509(stop.signal, ({ code }) => void interruptions.push(code)))
+        seen.push(context);
     })();
     await eventually('the first identity', () => expect(seen.length).toBeGreaterThan(0));
     await site.agent.stop('SIGKILL');

@@ -59,7 +59,9 @@ export class Daemon {
   }
 
   start(more: readonly string[] = []): void {
-    const child = spawn(process.execPath, [bin(this.#program), ...this.#args, ...more], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [bin(this.#program), ...this.#args, ...more], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (part) => {
         this.#output += String(part);
@@ -242,7 +244,10 @@ export function authoritiesOf(bundleJson: string): { x509: string[]; jwt: string
     x509_authorities: { asn1: string }[];
     jwt_authorities: { key_id: string }[];
   };
-  return { x509: bundle.x509_authorities.map(({ asn1 }) => asn1), jwt: bundle.jwt_authorities.map(({ key_id }) => key_id) };
+  return {
+    x509: bundle.x509_authorities.map(({ asn1 }) => asn1),
+    jwt: bundle.jwt_authorities.map(({ key_id }) => key_id),
+  };
 }
 
 /** The mode bits of files that matter are asserted on their text form. */

@@ -48,6 +48,7 @@ async function jwtSvid(
 ): Promise<JWTSVID> {
   try {
     const { token } = await jwtSvids.get(entry, audience, call.signal);
+    log.debug('Fetched JWT SVID', { spiffe_id: entry.spiffeId, registered: true });
     return { spiffe_id: entry.spiffeId, svid: token, hint: entry.hint };
   } catch (error) {
     if (!call.signal.aborted) log.error('Could not fetch JWT-SVID', { spiffe_id: entry.spiffeId, error });

@@ -27,7 +27,12 @@ export function fetchX509Svid(
     for await (const update of deps.cache.subscribe(selectors, call.signal)) {
       if (update.identities.length === 0) throw noIdentity(deps, log, selectors);
       const response = encode(update);
-      if (isNew(response)) yield response;
+      if (!isNew(response)) continue;
+      const { kept } = onePerHint(update.identities, ({ entry }) => entry);
+      for (const { entry } of kept) {
+        log.debug('Fetched X.509 SVID', { spiffe_id: entry.spiffeId, count: kept.length, registered: true });
+      }
+      yield response;
     }
   };
 }

@@ -55,7 +55,9 @@ async function runSteps(processes: Processes, files: DemoFiles): Promise<void> {
   step('the server is up', (await eventually('the server', () => server('healthcheck'))).trim());
 
   await writeFile(files.bundle, await server('bundle', 'show'));
-  const token = /Token: (\S+)/.exec(await server('token', 'generate', '-spiffeID', `spiffe://${TRUST_DOMAIN}/node`))?.[1];
+  const token = /Token: (\S+)/.exec(
+    await server('token', 'generate', '-spiffeID', `spiffe://${TRUST_DOMAIN}/node`),
+  )?.[1];
   check(token !== undefined, 'a join token');
   step('a single-use join token was made for the node');
 
@@ -72,7 +74,11 @@ async function runSteps(processes: Processes, files: DemoFiles): Promise<void> {
     server('entry', 'create', '-parentID', agentId, '-spiffeID', id, '-selector', `unix:path:${program}`, ...more);
   await register(WEB, programs.web, '-x509SVIDTTL', String(WEB_TTL_SECONDS));
   await register(CLIENT, programs.client);
-  step('two workloads are registered by the path of their program', `${WEB}     ${programs.web}`, `${CLIENT}  ${programs.client}`);
+  step(
+    'two workloads are registered by the path of their program',
+    `${WEB}     ${programs.web}`,
+    `${CLIENT}  ${programs.client}`,
+  );
   await runWorkloads(processes, files, programs);
 }
 
@@ -110,11 +116,14 @@ async function runWorkloads(
   check(answer['peer'] === WEB, `to have talked to ${WEB}`);
   check((await web.next('peer'))['id'] === CLIENT, `${CLIENT} at the other end`);
   check(answer['answer'] === `hello ${CLIENT}, your token says ${CLIENT}`, 'the token to be accepted');
-  step(`they talked over mutual ${String(answer['protocol'])}, each checking the other's SPIFFE ID`, `${CLIENT} <-> ${WEB}`);
+  step(
+    `they talked over mutual ${String(answer['protocol'])}, each checking the other's SPIFFE ID`,
+    `${CLIENT} <-> ${WEB}`,
+  );
   step('a JWT-SVID was fetched by one and validated for the other', String(answer['answer']));
 
   const wrongAudience = await call(WEB, 'somebody-else').next('answer');
-  check(/^token refused: expected audience/.test(String(wrongAudience['answer'])), 'the audience to be checked');
+  check(String(wrongAudience['answer']).startsWith('token refused: expected audience'), 'the audience to be checked');
   step('a JWT-SVID for another audience is refused', String(wrongAudience['answer']));
 
   const wrongPeer = await call(`spiffe://${TRUST_DOMAIN}/bank`, WEB).next('failed');
@@ -133,11 +142,17 @@ async function runWorkloads(
   check(refusal['code'] === 'permission-denied', 'the stranger to be refused');
   const pid = `pid=${stranger.child.pid} `;
   const why = await eventually('the reason in the log', () => reasonIn(files.agentLog, pid));
-  step('a process that nobody registered is refused', `to the process: ${String(refusal['why'])}`, `to the operator: ${why}`);
+  step(
+    'a process that nobody registered is refused',
+    `to the process: ${String(refusal['why'])}`,
+    `to the operator: ${why}`,
+  );
 }
 
 async function reasonIn(log: string, pid: string): Promise<string> {
-  const line = (await readFile(log, 'utf8')).split('\n').find((one) => one.includes('No identity issued') && one.includes(pid));
+  const line = (await readFile(log, 'utf8'))
+    .split('\n')
+    .find((one) => one.includes('No identity issued') && one.includes(pid));
   if (line === undefined) throw new Error('not logged yet');
   return line.replace(/^time=\S+ /, '');
 }

@@ -102,7 +102,8 @@ export async function eventually<T>(what: string, attempt: () => Promise<T>): Pr
     try {
       return await attempt();
     } catch (error) {
-      if (Date.now() > deadline) throw new Error(`${what} did not happen within ${PATIENCE_MS / 1000} s`, { cause: error });
+      if (Date.now() > deadline)
+        throw new Error(`${what} did not happen within ${PATIENCE_MS / 1000} s`, { cause: error });
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }

@@ -1,7 +1,16 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, readFileSync, realpathSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../common/log/logger.ts';
@@ -29,7 +38,10 @@ function fakeProc(name: string, program: string): UnixSources {
   mkdirSync(path.join(proc, '7'), { recursive: true });
   writeFileSync(path.join(proc, '7', 'status'), 'Uid:\t1\t1001\t1\t1\nGid:\t2\t1002\t2\t2\nGroups:\t1002 1003 1004\n');
   symlinkSync(program, path.join(proc, '7', 'exe'));
-  writeFileSync(path.join(proc, 'passwd'), 'root:x:0:0::/root:/bin/sh\nweb:x:1001:1002::/:/bin/false\nweb2:x:1001:1::/:/\n');
+  writeFileSync(
+    path.join(proc, 'passwd'),
+    'root:x:0:0::/root:/bin/sh\nweb:x:1001:1002::/:/bin/false\nweb2:x:1001:1::/:/\n',
+  );
   writeFileSync(path.join(proc, 'group'), 'www:x:1002:\nlogs:x:1003:web\n');
   return { proc, passwd: path.join(proc, 'passwd'), group: path.join(proc, 'group') };
 }
@@ -89,8 +101,12 @@ describe('the unix workload attestor', () => {
     await expect(attest(7, { discover_workload_path: true, workload_size_limit: size - 1 }, sources)).rejects.toThrow(
       `workload ${file} exceeds size limit (10 > 9)`,
     );
-    expect((await attest(7, { discover_workload_path: true, workload_size_limit: size }, sources)).at(-1)).toMatch(/^unix:sha256:/);
-    expect((await attest(7, { discover_workload_path: true, workload_size_limit: -1 }, sources)).at(-1)).toBe(`unix:path:${file}`);
+    expect((await attest(7, { discover_workload_path: true, workload_size_limit: size }, sources)).at(-1)).toMatch(
+      /^unix:sha256:/,
+    );
+    expect((await attest(7, { discover_workload_path: true, workload_size_limit: -1 }, sources)).at(-1)).toBe(
+      `unix:path:${file}`,
+    );
   });
 
   it('fails for a process that is not there', async () => {

@@ -2,7 +2,7 @@ import type { NodeFilter } from '../../../plugins/datastore/sql/contract.ts';
 import type { _spire_api_server_agent_v1_ListAgentsRequest_Filter__Output as FilterMessage } from '../../../proto/gen/spire/api/server/agent/v1/ListAgentsRequest.ts';
 import type { Agent } from '../../../proto/gen/spire/api/types/Agent.ts';
 import type { AgentMask__Output } from '../../../proto/gen/spire/api/types/AgentMask.ts';
-import type { AttestedNode } from '../../../spiffe/registration/node.ts';
+import { type AttestedNode, isBanned } from '../../../spiffe/registration/node.ts';
 import { selectorMatchFromProto } from './filters.ts';
 import { idToProto } from './ids.ts';
 
@@ -14,7 +14,7 @@ export function agentToProto(node: AttestedNode, mask: AgentMask__Output | null)
     x509svid_expires_at: node.expiresAt,
     selectors: node.selectors,
     // The serial in use alone decides, as where agents are let in.
-    banned: node.serialNumber === '',
+    banned: isBanned(node),
     can_reattest: node.canReattest,
     agent_version: node.agentVersion,
   };

@@ -5,6 +5,7 @@ import type { EntryStore, NodeStore } from '../../../plugins/datastore/sql/contr
 import type { SpiffeId } from '../../../spiffe/id.ts';
 import { type Authorization, type CallState, stateOf } from '../call-state.ts';
 import type { Role } from '../policy.ts';
+import { isBanned } from '../../../spiffe/registration/node.ts';
 
 export interface AuthorizeDeps {
   readonly adminIds: ReadonlySet<SpiffeId>;
@@ -92,7 +93,7 @@ async function whyNoAgent(
     log.error('Agent is not attested');
     return denied('agent-not-attested', `agent "${id}" is not attested`);
   }
-  if (node.serialNumber === '') {
+  if (isBanned(node)) {
     log.error('Agent is banned');
     return denied('agent-banned', `agent "${id}" is banned`);
   }
