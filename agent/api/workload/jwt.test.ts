@@ -44,6 +44,10 @@ describe('FetchJWTSVID', () => {
     fixture.setEntries([testEntry('a', ['u:1']), testEntry('b', ['u:1'])]);
     const { svids } = await fetch(fixture, ['x'], 'spiffe://example.org/b');
     expect(svids.map((one) => one.spiffe_id)).toEqual(['spiffe://example.org/b']);
+    expect(fixture.log).toMatchObject([
+      { message: 'Fetched JWT SVID', fields: { spiffe_id: 'spiffe://example.org/b' } },
+    ]);
+    expect(JSON.stringify(fixture.log)).not.toContain(svids[0]?.svid);
   });
 
   it('lets the hint decide before the ID is looked at', async () => {

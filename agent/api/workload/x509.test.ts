@@ -101,7 +101,7 @@ describe('FetchX509SVID', () => {
     const end = stream.next();
     setEntries([]);
     await expect(end).rejects.toMatchObject({ code: 'permission-denied', message: 'no identity issued' });
-    expect(log.map(({ message }) => message)).toEqual(['No identity issued']);
+    expect(log.map(({ message }) => message)).toEqual(['Fetched X.509 SVID', 'No identity issued']);
   });
 
   it('leaves out trust domains without certificates, whose empty value breaks clients', async () => {
