@@ -1,14 +1,15 @@
-import { mkdirSync } from 'node:fs';
 import { backoffDelay, exponential } from '../common/backoff.ts';
 import type { Clock } from '../common/clock.ts';
-import { FinialError, messageOf, withContext } from '../common/errors.ts';
+import { makeDataDir } from '../common/data-dir.ts';
+import { messageOf, withContext } from '../common/errors.ts';
 import { createHealth, healthTask } from '../common/health/health.ts';
-import { type Closable, CloseStack, runTasks, type Task } from '../common/lifecycle.ts';
+import { CloseStack, type Running, supervise, type Task } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log/logger.ts';
 import { subject } from '../common/observable.ts';
 import { COMPATIBLE_VERSION } from '../common/version.ts';
 import { publicHealth } from './api/health.ts';
 import { checkWorkloadApi } from './api/self-check.ts';
+import type { WorkloadApiDependencies } from './api/workload/dependencies.ts';
 import { requireSecurityHeader } from './api/workload/security-header.ts';
 import { workloadApi } from './api/workload/service.ts';
 import { formatSelector, type Selector } from '../spiffe/selector.ts';
@@ -24,10 +25,12 @@ import { attestationClient } from './server-client/attestation-client.ts';
 import type { AgentIdentity } from './server-client/contract.ts';
 import { serverClient } from './server-client/server-client.ts';
 import { type AgentStore, openAgentStore, withoutSvid } from './storage/agent-data.ts';
+import type { Sync, SyncDependencies } from './sync/contract.ts';
 import { kindOfFailure } from './sync/failure.ts';
-import { type Sync, type SyncDependencies, synchronisation } from './sync/sync.ts';
+import { synchronisation } from './sync/sync.ts';
 import { workloadAttestation } from './workload/attestation.ts';
 
+/** What an agent is made from. */
 export interface AgentOptions {
   readonly config: AgentConfig;
   readonly plugins: AgentPlugins;
@@ -37,19 +40,13 @@ export interface AgentOptions {
   readonly random?: () => number;
 }
 
-export interface RunningAgent extends Closable {
-  /** Settles when the agent has ended and everything is closed; rejects with what made it end. */
-  readonly done: Promise<void>;
-  close(): Promise<void>;
-}
-
 /**
  * Starts an agent and resolves when workloads can connect: it is attested by then and has synchronised once.
  *
  * @param signal gives up starting
  * @throws FinialError when it cannot start; nothing is then left open
  */
-export async function startAgent(options: AgentOptions, signal: AbortSignal): Promise<RunningAgent> {
+export async function startAgent(options: AgentOptions, signal: AbortSignal): Promise<Running> {
   const { config, log, clock } = options;
   log.info('Configured', { data_dir: config.dataDir, trust_domain: config.trustDomain, version: COMPATIBLE_VERSION });
   for (const warning of config.warnings) log.warn(warning);
@@ -61,7 +58,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     const plugins = await openAgentPlugins(options.plugins, context, { joinToken: config.joinToken }, resources);
     const sync = await assemble(options, plugins, resources, signal);
     background.markStarted();
-    return supervise(sync, background, resources);
+    return supervise(tasksOf(sync, background), resources, background.stop);
   } catch (error) {
     background.stop.abort();
     await background.health;
@@ -116,24 +113,34 @@ async function assemble(
   await postStatus(client, log, signal);
   await initialise(options, sync, attestation, signal);
 
-  const { socketPath } = config;
-  if (socketPath !== undefined) {
-    const attestor = workloadAttestation({ attestors: plugins.workloadAttestors, log: named('workload_attestor') });
-    const api = workloadApi({
-      ...{ cache, clock, config, jwtSvids },
-      attest: (peer, own) => attestor.attest(peer, own),
-      isLoggable: (selector) => isLoggable(selector, config.log.selectors),
-      log: named('endpoints'),
-    });
-    const endpoints = await openEndpoints({
-      socketPath,
-      log: named('endpoints'),
-      interceptors: [requireSecurityHeader],
-      services: [api, publicHealth(() => checkWorkloadApi(socketPath))],
-    });
-    resources.use('endpoints', endpoints);
-  }
+  await openWorkloadApi(options, plugins, { cache, jwtSvids }, resources);
   return sync;
+}
+
+/** Lets workloads in, unless the Workload API is switched off. */
+async function openWorkloadApi(
+  { clock, config, log }: AgentOptions,
+  plugins: RunningPlugins,
+  caches: Pick<WorkloadApiDependencies, 'cache' | 'jwtSvids'>,
+  resources: CloseStack,
+): Promise<void> {
+  const { socketPath } = config;
+  if (socketPath === undefined) return;
+  const named = (name: string): Logger => log.with({ subsystem_name: name });
+  const attestor = workloadAttestation({ attestors: plugins.workloadAttestors, log: named('workload_attestor') });
+  const api = workloadApi({
+    ...{ ...caches, clock, config },
+    attest: (peer, signal) => attestor.attest(peer, signal),
+    isLoggable: (selector) => isLoggable(selector, config.log.selectors),
+    log: named('endpoints'),
+  });
+  const endpoints = await openEndpoints({
+    socketPath,
+    log: named('endpoints'),
+    interceptors: [requireSecurityHeader],
+    services: [api, publicHealth(() => checkWorkloadApi(socketPath))],
+  });
+  resources.use('endpoints', endpoints);
 }
 
 /** What runs from the first moment to the last. */
@@ -155,35 +162,19 @@ function startHealth({ clock, config, log }: AgentOptions): Background {
     log: log.with({ subsystem_name: 'health' }),
     checks: { agent: () => agentHealth(started, probe) },
   });
-  const listen = where.listen ? { ...where, host: where.bindAddress, port: where.bindPort } : undefined;
+  const listen = where.listen ? where : undefined;
   const stop = new AbortController();
   return { stop, markStarted: () => void (started = true), health: healthTask(health, listen, log)(stop.signal) };
 }
 
-/** Synchronises until that fails or the agent is closed, then closes everything in reverse order of opening. */
-function supervise(sync: Sync, { stop, health }: Background, resources: CloseStack): RunningAgent {
+/** The tasks of an agent that has started. */
+function tasksOf(sync: Sync, { stop, health }: Background): Readonly<Record<string, Task>> {
   // Runs already; as a task it ends with the others.
   const untilStopped: Task = (signal) => {
     signal.addEventListener('abort', () => stop.abort(), { once: true });
     return health;
   };
-  const run = async (): Promise<void> => {
-    try {
-      await runTasks({ sync: sync.run, health: untilStopped }, stop.signal);
-    } finally {
-      await resources.close();
-    }
-  };
-  const done = run();
-  // Whoever waits for `done` hears of a failure; nobody waiting must not end the process.
-  done.catch(() => undefined);
-  return {
-    done,
-    close() {
-      stop.abort();
-      return done;
-    },
-  };
+  return { sync: sync.run, health: untilStopped };
 }
 
 /** `type:value` equal to an allowed prefix, or continuing it behind a colon. */
@@ -272,13 +263,4 @@ async function rejected(
       : 'Agent needs to re-attest: removing SVID and shutting down';
   log.error(why, { error: messageOf(error) });
   throw error;
-}
-
-function makeDataDir(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
-  } catch (error) {
-    const why = messageOf(error);
-    throw new FinialError('failed-precondition', `could not create data directory ${folder}: ${why}`, { cause: error });
-  }
 }

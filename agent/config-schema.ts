@@ -2,6 +2,7 @@ import {
   boolean,
   choice,
   convert,
+  describe,
   duration,
   integer,
   list,
@@ -28,7 +29,8 @@ function cacheSize() {
 
 /** A text that the reference insists on, in its words. */
 function mustBeConfigured(key: string) {
-  return refine(withDefault(string(), ''), (value) => (value === '' ? `${key} must be configured` : undefined));
+  const text = refine(withDefault(string(), ''), (value) => (value === '' ? `${key} must be configured` : undefined));
+  return describe(text, 'required');
 }
 
 const experimental = object(
@@ -78,10 +80,13 @@ const rebootstrapMode = settingOr(
 
 const agent = object({
   server_address: mustBeConfigured('server_address'),
-  server_port: refine(withDefault(integer(), 0), (port) => {
-    if (port === 0) return 'server_port must be configured';
-    return port > 0 && port < 65_536 ? undefined : 'must be a port from 1 to 65535';
-  }),
+  server_port: describe(
+    refine(withDefault(integer(), 0), (port) => {
+      if (port === 0) return 'server_port must be configured';
+      return port > 0 && port < 65_536 ? undefined : 'must be a port from 1 to 65535';
+    }),
+    'required',
+  ),
   trust_domain: convert(mustBeConfigured('trust_domain'), parseTrustDomain),
   data_dir: settingOr(string(), '.'),
   socket_path: settingOr(string(), '/tmp/spire-agent/public/api.sock'),
@@ -94,7 +99,7 @@ const agent = object({
   trust_bundle_unix_socket: unavailable('a trust bundle from a URL'),
   trust_bundle_spiffe_workload_api: unavailable('a trust bundle from another Workload API'),
   trust_bundle_format: settingOr(choice(['pem', 'spiffe']), 'pem'),
-  rebootstrap_mode: rebootstrapMode,
+  rebootstrap_mode: describe(rebootstrapMode, 'only "never" in this build'),
   rebootstrap_delay: settingOr(duration(), 600_000),
   join_token: withDefault(string(), ''),
   join_token_file: withDefault(string(), ''),

@@ -42,7 +42,7 @@ describe('the configuration of an agent', () => {
       jwtCacheSize: 1000,
       syncInterval: 5000,
       jwtCacheHitTimeout: 30_000,
-      health: { listen: false, bindAddress: 'localhost', bindPort: 80, livePath: '/live', readyPath: '/ready' },
+      health: { listen: false, host: 'localhost', port: 80, livePath: '/live', readyPath: '/ready' },
       plugins: [expect.objectContaining({ type: 'NodeAttestor', name: 'join_token', enabled: true })],
       warnings: [],
     });
@@ -92,7 +92,7 @@ describe('the configuration of an agent', () => {
       jwtCacheSize: 8,
       syncInterval: 1000,
       jwtCacheHitTimeout: 10_000,
-      health: { listen: true, bindAddress: '0.0.0.0', bindPort: 8080, livePath: '/l', readyPath: '/r' },
+      health: { listen: true, host: '0.0.0.0', port: 8080, livePath: '/l', readyPath: '/r' },
       warnings: [],
     });
     expect(config.log.selectors).toEqual(['unix:uid', 'k8s:ns']);

@@ -1,8 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { decode, type Infer } from '../common/config/schema.ts';
-import { type ConfigObject, type Override, withOverrides } from '../common/config/tree.ts';
+import {
+  type HealthSettings,
+  healthSettings,
+  type LogSettings,
+  logSettings,
+  unservedWarnings,
+} from '../common/config/sections.ts';
+import { type ConfigObject, flagOverrides, withOverrides } from '../common/config/tree.ts';
 import { FinialError, messageOf } from '../common/errors.ts';
-import type { LogLevel } from '../common/log/logger.ts';
 import type { PluginBlock } from '../plugins/catalog.ts';
 import type { KeyType } from '../spiffe/signer.ts';
 import type { TrustDomain } from '../spiffe/trust-domain.ts';
@@ -18,12 +24,7 @@ export interface AgentConfig {
   readonly socketPath: string | undefined;
   readonly trustBundle: { readonly path: string; readonly format: 'pem' | 'spiffe' } | 'insecure';
   readonly joinToken: string | undefined;
-  readonly log: {
-    readonly level: LogLevel;
-    readonly format: 'text' | 'json';
-    readonly formatGiven: boolean;
-    readonly file: string | undefined;
-    readonly sourceLocation: boolean;
+  readonly log: LogSettings & {
     /** Prefixes of selectors that may be logged. */
     readonly selectors: readonly string[];
   };
@@ -36,13 +37,7 @@ export interface AgentConfig {
   readonly jwtCacheSize: number;
   readonly syncInterval: number;
   readonly jwtCacheHitTimeout: number;
-  readonly health: {
-    readonly listen: boolean;
-    readonly bindAddress: string;
-    readonly bindPort: number;
-    readonly livePath: string;
-    readonly readyPath: string;
-  };
+  readonly health: HealthSettings;
   readonly plugins: readonly PluginBlock[];
   /** What an operator should hear at start, although the configuration is accepted. */
   readonly warnings: readonly string[];
@@ -110,11 +105,7 @@ export function readAgentConfig(
   flags: AgentFlags = {},
   readFile: (file: string) => string = (file) => readFileSync(file, 'utf8'),
 ): AgentConfig {
-  const overrides: Record<string, Override> = {};
-  for (const name of Object.keys(keyOfFlag) as (keyof AgentFlags)[]) {
-    const value = flags[name];
-    if (value !== undefined) overrides[keyOfFlag[name]] = { value, source: `flag -${name}` };
-  }
+  const overrides = flagOverrides(keyOfFlag, flags);
   const file = decode(agentFileSchema, withOverrides(root, 'agent', overrides), '');
   const problems = contradictions(file);
   if (problems.length > 0) throw new FinialError('invalid-argument', problems.join('\n'));
@@ -137,7 +128,7 @@ function contradictions({ agent }: File): string[] {
 }
 
 function toConfig(file: File, readFile: (file: string) => string): AgentConfig {
-  const { agent, health_checks: health } = file;
+  const { agent } = file;
   const { experimental } = agent;
   return {
     trustDomain: agent.trust_domain,
@@ -148,14 +139,7 @@ function toConfig(file: File, readFile: (file: string) => string): AgentConfig {
       ? 'insecure'
       : { path: agent.trust_bundle_path, format: agent.trust_bundle_format },
     joinToken: joinTokenOf(agent, readFile),
-    log: {
-      level: agent.log_level,
-      format: agent.log_format ?? 'text',
-      formatGiven: agent.log_format !== undefined,
-      file: agent.log_file === '' ? undefined : agent.log_file,
-      sourceLocation: agent.log_source_location,
-      selectors: agent.log_selectors,
-    },
+    log: { ...logSettings(agent), selectors: agent.log_selectors },
     allowUnauthenticatedVerifiers: agent.allow_unauthenticated_verifiers,
     allowedForeignJwtClaims: agent.allowed_foreign_jwt_claims,
     availabilityTarget: agent.availability_target ?? 0,
@@ -164,13 +148,7 @@ function toConfig(file: File, readFile: (file: string) => string): AgentConfig {
     jwtCacheSize: agent.jwt_svid_cache_max_size,
     syncInterval: experimental.sync_interval,
     jwtCacheHitTimeout: experimental.jwt_svid_cache_hit_timeout,
-    health: {
-      listen: health.listener_enabled,
-      bindAddress: health.bind_address,
-      bindPort: health.bind_port,
-      livePath: health.live_path,
-      readyPath: health.ready_path,
-    },
+    health: healthSettings(file.health_checks),
     plugins: file.plugins,
     warnings: warningsOf(file),
   };
@@ -209,18 +187,5 @@ function warningsOf({ agent, telemetry }: File): string[] {
       'experimental.use_sync_authorized_entries is deprecated; entries are always synchronised by revision',
     );
   }
-  if (agent.profiling_enabled) {
-    warnings.push('Profiling is not available yet in this build; profiling_enabled has no effect');
-  }
-  const sinks = [
-    telemetry.Prometheus && 'Prometheus',
-    telemetry.DogStatsd.length > 0 && 'DogStatsd',
-    telemetry.Statsd.length > 0 && 'Statsd',
-    telemetry.M3.length > 0 && 'M3',
-    telemetry.InMem && 'InMem',
-  ].filter((name) => typeof name === 'string');
-  if (sinks.length > 0) {
-    warnings.push(`Telemetry is not available yet in this build; no metrics are sent to ${sinks.join(', ')}`);
-  }
-  return warnings;
+  return [...warnings, ...unservedWarnings(agent.profiling_enabled, telemetry)];
 }

@@ -1,7 +1,6 @@
 import type { CloseStack } from '../common/lifecycle.ts';
 import {
   type Catalog,
-  type ConfiguredPlugin,
   type PluginBlock,
   type PluginSlot,
   type ReadPluginData,
@@ -9,6 +8,7 @@ import {
 } from '../plugins/catalog.ts';
 import type { KeyManager } from '../plugins/key-manager/contract.ts';
 import type { AgentNodeAttestor, AgentNodeAttestorHost } from '../plugins/node-attestor/contract.ts';
+import { pluginOpener, theOne } from '../plugins/open.ts';
 import type { Plugin, PluginContext } from '../plugins/plugin.ts';
 import type { WorkloadAttestor } from '../plugins/workload-attestor/contract.ts';
 
@@ -67,24 +67,10 @@ export async function openAgentPlugins(
   host: AgentNodeAttestorHost,
   resources: CloseStack,
 ): Promise<RunningPlugins> {
-  const open = async <I extends object, H>(plugin: ConfiguredPlugin<I, H>, lent: H): Promise<I> => {
-    const instance = await plugin.create(context, lent);
-    resources.defer(`${plugin.type}(${plugin.name})`, async () => {
-      if ('close' in instance && typeof instance.close === 'function') await instance.close();
-    });
-    context.log.info('Plugin loaded', { external: false, plugin_name: plugin.name, plugin_type: plugin.type });
-    return instance;
-  };
+  const open = pluginOpener(context, resources);
   const keyManager = await open(theOne(plugins.keyManagers), undefined);
   const nodeAttestor = await open(theOne(plugins.nodeAttestors), host);
   const workloadAttestors = new Map<string, WorkloadAttestor>();
   for (const plugin of plugins.workloadAttestors) workloadAttestors.set(plugin.name, await open(plugin, undefined));
   return { keyManager, nodeAttestor, workloadAttestors };
-}
-
-/** The catalog has seen to it that there is exactly one. */
-function theOne<T>(list: readonly T[]): T {
-  const [first] = list;
-  if (first === undefined) throw new TypeError('the catalog holds no plugin where one is needed');
-  return first;
 }

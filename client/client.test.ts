@@ -5,8 +5,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../common/clock.ts';
 import { FinialError } from '../common/errors.ts';
 import { subject } from '../common/observable.ts';
-import { implement, loadService, serverStream, unary } from '../common/rpc/service.ts';
-import type { SpiffeWorkloadAPIDefinition } from '../proto/gen/workload/SpiffeWorkloadAPI.ts';
+import { implement, serverStream, unary } from '../common/rpc/service.ts';
+import { workloadService } from '../common/rpc/services.ts';
 import type { X509SVIDResponse } from '../proto/gen/workload/X509SVIDResponse.ts';
 import { parseSpiffeId } from '../spiffe/id.ts';
 import { parseTrustDomain } from '../spiffe/trust-domain.ts';
@@ -18,7 +18,7 @@ import { type WorkloadApi, workloadApi, type X509Context } from './workload-api.
 import { createX509Source } from './x509-source.ts';
 
 const HOUR_MS = 3_600_000;
-const service = loadService<SpiffeWorkloadAPIDefinition>('workload.proto', 'SpiffeWorkloadAPI');
+const service = workloadService();
 const open: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0).reverse()) await close();

@@ -1,6 +1,7 @@
 import { constants } from 'node:crypto';
 import tls from 'node:tls';
 import { FinialError, toFinialError } from '../common/errors.ts';
+import { presentedChain } from '../common/net/presented-chain.ts';
 import type { SpiffeId } from '../spiffe/id.ts';
 import { encodePem } from '../spiffe/x509/pem.ts';
 import { verifyX509Svid } from '../spiffe/x509/verify.ts';
@@ -35,7 +36,10 @@ export function createMtlsServer(source: X509Source, options: MtlsServerOptions)
   server.on('secureConnection', (socket) => {
     socket.on('error', (error) => options.onRefused?.(toFinialError(error)));
     try {
-      options.onConnection({ socket, peerId: verifyPeer(source, options.authorize, presentedChain(socket)) });
+      options.onConnection({
+        socket,
+        peerId: verifyPeer(source, options.authorize, presentedChain(socket.getPeerCertificate(true))),
+      });
     } catch (error) {
       options.onRefused?.(toFinialError(error));
       socket.destroy();
@@ -61,7 +65,7 @@ export function connectMtls(
       allowPartialTrustChain: true,
       checkServerIdentity: (_host, certificate) => {
         try {
-          peerId = verifyPeer(source, authorize, chainOf(certificate as tls.DetailedPeerCertificate));
+          peerId = verifyPeer(source, authorize, presentedChain(certificate as tls.DetailedPeerCertificate));
           return undefined;
         } catch (error) {
           return toFinialError(error);
@@ -94,20 +98,4 @@ function identityOf(source: X509Source): tls.SecureContextOptions {
     minVersion: 'TLSv1.2',
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   };
-}
-
-function presentedChain(socket: tls.TLSSocket): Buffer[] {
-  return chainOf(socket.getPeerCertificate(true));
-}
-
-function chainOf(leaf: tls.DetailedPeerCertificate): Buffer[] {
-  const chain: Buffer[] = [];
-  const seen = new Set<string>();
-  let next: tls.DetailedPeerCertificate | undefined = leaf;
-  while (next?.raw !== undefined && !seen.has(next.fingerprint256)) {
-    seen.add(next.fingerprint256);
-    chain.push(next.raw);
-    next = next.issuerCertificate;
-  }
-  return chain;
 }

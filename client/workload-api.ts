@@ -3,8 +3,7 @@ import { backoffDelay, type BackoffPolicy } from '../common/backoff.ts';
 import { type Clock, systemClock } from '../common/clock.ts';
 import { FinialError, hasCode, toFinialError } from '../common/errors.ts';
 import { connectUnix, type RpcChannel } from '../common/rpc/client.ts';
-import { loadService } from '../common/rpc/service.ts';
-import type { SpiffeWorkloadAPIDefinition } from '../proto/gen/workload/SpiffeWorkloadAPI.ts';
+import { workloadService } from '../common/rpc/services.ts';
 import type { X509SVIDResponse__Output } from '../proto/gen/workload/X509SVIDResponse.ts';
 import { parseSpiffeId, type SpiffeId, trustDomainOf } from '../spiffe/id.ts';
 import { parseTrustDomain, type TrustDomain } from '../spiffe/trust-domain.ts';
@@ -80,8 +79,6 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
-const service = loadService<SpiffeWorkloadAPIDefinition>('workload.proto', 'SpiffeWorkloadAPI');
-
 /** SPIFFE Workload Endpoint 5: proves that no proxy was tricked into making the call. */
 const metadata = { 'workload.spiffe.io': 'true' };
 
@@ -98,18 +95,23 @@ export function workloadApi(options: WorkloadApiOptions = {}): WorkloadApi {
   return {
     watchX509: (signal, onInterruption) => watch(channel, { clock, random, onInterruption }, signal),
     async fetchX509(callOptions) {
-      for await (const response of channel.serverStream(service, 'FetchX509SVID', {}, call(callOptions))) {
+      for await (const response of channel.serverStream(workloadService(), 'FetchX509SVID', {}, call(callOptions))) {
         return toContext(response);
       }
       throw new FinialError('unavailable', 'the agent ended the stream without an answer');
     },
     async fetchJwtSvids({ audience, id }, callOptions) {
       const request = { audience, spiffe_id: id ?? '' };
-      const { svids } = await channel.call(service, 'FetchJWTSVID', request, call(callOptions));
+      const { svids } = await channel.call(workloadService(), 'FetchJWTSVID', request, call(callOptions));
       return svids.map(({ spiffe_id, svid, hint }) => ({ id: parseSpiffeId(spiffe_id), token: svid, hint }));
     },
     async validateJwtSvid(token, audience, callOptions) {
-      const response = await channel.call(service, 'ValidateJWTSVID', { svid: token, audience }, call(callOptions));
+      const response = await channel.call(
+        workloadService(),
+        'ValidateJWTSVID',
+        { svid: token, audience },
+        call(callOptions),
+      );
       return { id: parseSpiffeId(response.spiffe_id) };
     },
     close: () => channel.close(),
@@ -130,7 +132,7 @@ async function* watch(
   let failures = 0;
   while (!signal.aborted) {
     try {
-      for await (const response of channel.serverStream(service, 'FetchX509SVID', {}, { signal, metadata })) {
+      for await (const response of channel.serverStream(workloadService(), 'FetchX509SVID', {}, { signal, metadata })) {
         failures = 0;
         yield toContext(response);
       }

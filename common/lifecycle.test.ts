@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CloseStack, runTasks, type Task } from './lifecycle.ts';
+import { CloseStack, runTasks, supervise, type Task } from './lifecycle.ts';
 
 const untilStopped =
   (onStop: () => void): Task =>
@@ -39,6 +39,34 @@ describe('runTasks', () => {
     );
     stop.abort();
     await running;
+  });
+});
+
+describe('supervise', () => {
+  it('stops the tasks when it is closed, and closes what they used after them', async () => {
+    const order: string[] = [];
+    const resources = new CloseStack();
+    resources.defer('store', () => void order.push('store'));
+    const running = supervise({ task: untilStopped(() => order.push('task')) }, resources);
+    await running.close();
+    await running.done;
+    expect(order).toEqual(['task', 'store']);
+  });
+
+  it('closes everything when a task fails, and says why', async () => {
+    const closed: string[] = [];
+    const resources = new CloseStack();
+    resources.defer('store', () => void closed.push('store'));
+    const running = supervise({ bad: () => Promise.reject(new Error('broken')) }, resources);
+    await expect(running.done).rejects.toThrow('broken');
+    expect(closed).toEqual(['store']);
+  });
+
+  it('ends with whatever else its controller ends', async () => {
+    const stop = new AbortController();
+    const running = supervise({ task: untilStopped(() => undefined) }, new CloseStack(), stop);
+    stop.abort();
+    await running.done;
   });
 });
 

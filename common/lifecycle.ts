@@ -35,6 +35,48 @@ export interface Closable {
   close(): Promise<void> | void;
 }
 
+/** A process, or the heart of one, at work. */
+export interface Running extends Closable {
+  /** Settles when everything has ended and is closed; rejects with what made it end. */
+  readonly done: Promise<void>;
+  /** Stops gracefully; resolves when everything is closed. */
+  close(): Promise<void>;
+}
+
+/**
+ * Runs the tasks until one fails or the result is closed, then closes `resources`.
+ *
+ * @param stop ends the tasks when aborted; given when something else has to end with them
+ */
+export function supervise(
+  tasks: Readonly<Record<string, Task>>,
+  resources: CloseStack,
+  stop = new AbortController(),
+): Running {
+  const done = runAndClose(tasks, resources, stop.signal);
+  // Whoever waits for `done` hears of a failure; nobody waiting must not end the process.
+  done.catch(() => undefined);
+  return {
+    done,
+    close() {
+      stop.abort();
+      return done;
+    },
+  };
+}
+
+async function runAndClose(
+  tasks: Readonly<Record<string, Task>>,
+  resources: CloseStack,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await runTasks(tasks, signal);
+  } finally {
+    await resources.close();
+  }
+}
+
 /** Closes what was opened, in reverse order; goes on after a failure and reports the first one at the end. */
 export class CloseStack {
   readonly #open: { readonly name: string; close(): Promise<void> | void }[] = [];

@@ -40,7 +40,7 @@ describe('the configuration of a server', () => {
       agentIdAsSelector: false,
       cache: { reloadInterval: 5000, fullReloadInterval: 86_400_000, eventTimeout: 900_000 },
       pruneNodes: undefined,
-      health: { listen: false, bindAddress: 'localhost', bindPort: 80, livePath: '/live', readyPath: '/ready' },
+      health: { listen: false, host: 'localhost', port: 80, livePath: '/live', readyPath: '/ready' },
       plugins: [expect.objectContaining({ type: 'KeyManager', name: 'memory', enabled: true })],
       warnings: [],
     });
@@ -188,8 +188,8 @@ describe('the configuration of a server', () => {
     const health = 'health_checks { listener_enabled = true bind_port = "8080" live_path = "/l" }';
     expect(read(minimal('', health)).health).toEqual({
       listen: true,
-      bindAddress: 'localhost',
-      bindPort: 8080,
+      host: 'localhost',
+      port: 8080,
       livePath: '/l',
       readyPath: '/ready',
     });

@@ -1,8 +1,14 @@
 import { formatDuration } from '../common/config/duration.ts';
 import { decode, type Infer } from '../common/config/schema.ts';
-import { type ConfigObject, type Override, withOverrides } from '../common/config/tree.ts';
+import {
+  type HealthSettings,
+  healthSettings,
+  type LogSettings,
+  logSettings,
+  unservedWarnings,
+} from '../common/config/sections.ts';
+import { type ConfigObject, flagOverrides, withOverrides } from '../common/config/tree.ts';
 import { FinialError } from '../common/errors.ts';
-import type { LogLevel } from '../common/log/logger.ts';
 import type { PluginBlock } from '../plugins/catalog.ts';
 import type { SpiffeId } from '../spiffe/id.ts';
 import type { KeyType } from '../spiffe/signer.ts';
@@ -19,15 +25,7 @@ export interface ServerConfig {
   readonly socketPath: string;
   readonly adminIds: readonly SpiffeId[];
   readonly auditLog: boolean;
-  readonly log: {
-    readonly level: LogLevel;
-    readonly format: 'text' | 'json';
-    /** The reference writes nanoseconds when a format was named. */
-    readonly formatGiven: boolean;
-    /** Undefined writes to stdout. */
-    readonly file: string | undefined;
-    readonly sourceLocation: boolean;
-  };
+  readonly log: LogSettings;
   readonly ca: {
     readonly ttl: number;
     readonly x509KeyType: KeyType;
@@ -64,13 +62,7 @@ export interface ServerConfig {
         readonly includeNonReattestable: boolean;
       }
     | undefined;
-  readonly health: {
-    readonly listen: boolean;
-    readonly bindAddress: string;
-    readonly bindPort: number;
-    readonly livePath: string;
-    readonly readyPath: string;
-  };
+  readonly health: HealthSettings;
   readonly plugins: readonly PluginBlock[];
   /** What an operator should hear at start, although the configuration is accepted. */
   readonly warnings: readonly string[];
@@ -111,11 +103,7 @@ type File = Infer<typeof serverFileSchema>;
  * @throws FinialError `invalid-argument` with one line per problem
  */
 export function readServerConfig(root: ConfigObject, flags: ServerFlags = {}): ServerConfig {
-  const overrides: Record<string, Override> = {};
-  for (const name of Object.keys(keyOfFlag) as (keyof ServerFlags)[]) {
-    const value = flags[name];
-    if (value !== undefined) overrides[keyOfFlag[name]] = { value, source: `flag -${name}` };
-  }
+  const overrides = flagOverrides(keyOfFlag, flags);
   const file = decode(serverFileSchema, withOverrides(root, 'server', overrides), '');
   const problems = contradictions(file);
   if (problems.length > 0) throw new FinialError('invalid-argument', problems.join('\n'));
@@ -141,7 +129,7 @@ function contradictions({ server }: File): string[] {
 }
 
 function toConfig(file: File): ServerConfig {
-  const { server, health_checks: health } = file;
+  const { server } = file;
   const x509KeyType = server.ca_key_type ?? 'ec-p256';
   const { experimental } = server;
   return {
@@ -152,13 +140,7 @@ function toConfig(file: File): ServerConfig {
     socketPath: server.socket_path,
     adminIds: server.admin_ids,
     auditLog: server.audit_log_enabled,
-    log: {
-      level: server.log_level,
-      format: server.log_format ?? 'text',
-      formatGiven: server.log_format !== undefined,
-      file: server.log_file === '' ? undefined : server.log_file,
-      sourceLocation: server.log_source_location,
-    },
+    log: logSettings(server),
     ca: {
       ttl: seconds(server.ca_ttl),
       x509KeyType,
@@ -180,13 +162,7 @@ function toConfig(file: File): ServerConfig {
       eventTimeout: experimental.event_timeout ?? experimental.sql_transaction_timeout ?? 900_000,
     },
     pruneNodes: pruneNodesOf(server),
-    health: {
-      listen: health.listener_enabled,
-      bindAddress: health.bind_address,
-      bindPort: health.bind_port,
-      livePath: health.live_path,
-      readyPath: health.ready_path,
-    },
+    health: healthSettings(file.health_checks),
     plugins: file.plugins,
     warnings: warningsOf(file),
   };
@@ -224,20 +200,7 @@ function warningsOf({ server, telemetry }: File): string[] {
   if (server.experimental.sql_transaction_timeout !== undefined) {
     warnings.push('experimental.sql_transaction_timeout is deprecated, use experimental.event_timeout instead');
   }
-  if (server.profiling_enabled) {
-    warnings.push('Profiling is not available yet in this build; profiling_enabled has no effect');
-  }
-  const sinks = [
-    telemetry.Prometheus && 'Prometheus',
-    telemetry.DogStatsd.length > 0 && 'DogStatsd',
-    telemetry.Statsd.length > 0 && 'Statsd',
-    telemetry.M3.length > 0 && 'M3',
-    telemetry.InMem && 'InMem',
-  ].filter((name) => typeof name === 'string');
-  if (sinks.length > 0) {
-    warnings.push(`Telemetry is not available yet in this build; no metrics are sent to ${sinks.join(', ')}`);
-  }
-  return warnings;
+  return [...warnings, ...unservedWarnings(server.profiling_enabled, telemetry)];
 }
 
 const LONGEST_SVID_TTL_MS = 7 * 24 * 3_600_000;

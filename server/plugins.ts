@@ -1,7 +1,6 @@
 import type { CloseStack } from '../common/lifecycle.ts';
 import {
   type Catalog,
-  type ConfiguredPlugin,
   type PluginBlock,
   type PluginSlot,
   type ReadPluginData,
@@ -10,6 +9,7 @@ import {
 import type { DataStore } from '../plugins/datastore/sql/contract.ts';
 import type { KeyManager } from '../plugins/key-manager/contract.ts';
 import type { ServerNodeAttestor, ServerNodeAttestorHost } from '../plugins/node-attestor/contract.ts';
+import { pluginOpener, theOne } from '../plugins/open.ts';
 import type { Plugin, PluginContext } from '../plugins/plugin.ts';
 import type { UpstreamAuthority } from '../plugins/upstream-authority/contract.ts';
 
@@ -91,12 +91,7 @@ export async function openServerPlugins(
   context: PluginContext,
   resources: CloseStack,
 ): Promise<RunningPlugins> {
-  const open = async <I extends object, H>(plugin: ConfiguredPlugin<I, H>, host: H): Promise<I> => {
-    const instance = await plugin.create(context, host);
-    resources.defer(`${plugin.type}(${plugin.name})`, () => closeIfItCan(instance));
-    context.log.info('Plugin loaded', { external: false, plugin_name: plugin.name, plugin_type: plugin.type });
-    return instance;
-  };
+  const open = pluginOpener(context, resources);
   const dataStore = await open(theOne(plugins.dataStores), undefined);
   const keyManager = await open(theOne(plugins.keyManagers), undefined);
   const [upstreamPlugin] = plugins.upstreamAuthorities;
@@ -108,15 +103,4 @@ export async function openServerPlugins(
   const nodeAttestors = new Map<string, ServerNodeAttestor>();
   for (const plugin of plugins.nodeAttestors) nodeAttestors.set(plugin.name, await open(plugin, host));
   return { dataStore, keyManager, upstream, nodeAttestors };
-}
-
-/** The catalog has seen to it that there is exactly one. */
-function theOne<T>(list: readonly T[]): T {
-  const [one] = list;
-  if (one === undefined) throw new TypeError('the catalog let a configuration pass without this plugin');
-  return one;
-}
-
-async function closeIfItCan(instance: object): Promise<void> {
-  if ('close' in instance && typeof instance.close === 'function') await instance.close();
 }

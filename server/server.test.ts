@@ -8,15 +8,11 @@ import { parseConfigText } from '../common/config/hcl.ts';
 import { object } from '../common/config/schema.ts';
 import { FinialError } from '../common/errors.ts';
 import { connectTls, connectUnix, type RpcChannel } from '../common/rpc/client.ts';
-import { loadService } from '../common/rpc/service.ts';
+import { agentService, bundleService, entryService, svidService } from '../common/rpc/services.ts';
 import { sqlDataStore } from '../plugins/datastore/sql/sql.ts';
 import { serverDiskKeyManager } from '../plugins/key-manager/disk/disk.ts';
 import type { ServerNodeAttestor, ServerNodeAttestorHost } from '../plugins/node-attestor/contract.ts';
 import { definePlugin } from '../plugins/plugin.ts';
-import type { AgentDefinition } from '../proto/gen/spire/api/server/agent/v1/Agent.ts';
-import type { BundleDefinition } from '../proto/gen/spire/api/server/bundle/v1/Bundle.ts';
-import type { EntryDefinition } from '../proto/gen/spire/api/server/entry/v1/Entry.ts';
-import type { SVIDDefinition } from '../proto/gen/spire/api/server/svid/v1/SVID.ts';
 import { parseSpiffeId } from '../spiffe/id.ts';
 import { parseCertificate, spiffeIdOf } from '../spiffe/x509/certificate.ts';
 import { createCsr } from '../spiffe/x509/csr.ts';
@@ -28,16 +24,10 @@ import { readServerConfig } from './config.ts';
 import { configureServerPlugins } from './plugins.ts';
 import { type RunningServer, startServer } from './server.ts';
 
-const agents = loadService<AgentDefinition>('spire/api/server/agent/v1/agent.proto', 'spire.api.server.agent.v1.Agent');
-const bundles = loadService<BundleDefinition>(
-  'spire/api/server/bundle/v1/bundle.proto',
-  'spire.api.server.bundle.v1.Bundle',
-);
-const entries = loadService<EntryDefinition>(
-  'spire/api/server/entry/v1/entry.proto',
-  'spire.api.server.entry.v1.Entry',
-);
-const svids = loadService<SVIDDefinition>('spire/api/server/svid/v1/svid.proto', 'spire.api.server.svid.v1.SVID');
+const agents = agentService();
+const bundles = bundleService();
+const entries = entryService();
+const svids = svidService();
 
 /** Lets in whoever brings a token that was not used before. */
 const tokenAttestor = definePlugin({

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import type { Clock } from '../common/clock.ts';
+import { makeDataDir } from '../common/data-dir.ts';
 import { FinialError, messageOf } from '../common/errors.ts';
 import { createHealth, healthTask } from '../common/health/health.ts';
-import { type Closable, CloseStack, runTasks, type Task } from '../common/lifecycle.ts';
+import { type Closable, CloseStack, type Running, supervise, type Task } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log/logger.ts';
 import { COMPATIBLE_VERSION } from '../common/version.ts';
 import type { DataStore } from '../plugins/datastore/sql/contract.ts';
@@ -25,6 +25,7 @@ import { issuerOf } from './issuance/issue.ts';
 import { openServerPlugins, type RunningPlugins, type ServerPlugins } from './plugins.ts';
 import { openPeerVerifier, type PeerVerifier } from './verify-peer.ts';
 
+/** What a server is made from. */
 export interface ServerOptions {
   readonly config: ServerConfig;
   readonly plugins: ServerPlugins;
@@ -34,14 +35,11 @@ export interface ServerOptions {
   readonly random?: (size: number) => Buffer;
 }
 
-export interface RunningServer extends Closable {
+/** A server at work. */
+export interface RunningServer extends Running {
   /** The TCP port it listens on. */
   readonly port: number;
   readonly socketPath: string;
-  /** Settles when the server has ended and everything is closed; rejects with what made it end. */
-  readonly done: Promise<void>;
-  /** Stops gracefully; resolves when everything is closed. */
-  close(): Promise<void>;
 }
 
 /**
@@ -65,7 +63,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const plugins = await openServerPlugins(options.plugins, context, resources);
     await checkTrustDomain(plugins.dataStore, config.trustDomain, log);
     const { port, tasks } = await assemble(options, plugins, resources);
-    return supervise(tasks, resources, { port, socketPath: config.socketPath });
+    return { ...supervise(tasks, resources), port, socketPath: config.socketPath };
   } catch (error) {
     await resources.close().catch((late: unknown) => log.error('Could not clean up', { error: messageOf(late) }));
     throw error;
@@ -179,8 +177,7 @@ function openApi(
 function watchHealth(options: ServerOptions, checks: ReturnType<typeof serverHealthChecks>): Task {
   const { health: probe } = options.config;
   const named = subsystems(options)('health');
-  const listen = probe.listen ? { ...probe, host: probe.bindAddress, port: probe.bindPort } : undefined;
-  return healthTask(createHealth({ ...named, checks }), listen, named.log);
+  return healthTask(createHealth({ ...named, checks }), probe.listen ? probe : undefined, named.log);
 }
 
 function pruneNodesTask(options: ServerOptions, { nodes }: DataStore): Readonly<Record<string, Task>> {
@@ -189,50 +186,9 @@ function pruneNodesTask(options: ServerOptions, { nodes }: DataStore): Readonly<
   return { pruneNodes: pruneNodes({ ...subsystems(options)('node_manager'), ...rule, nodes, random: Math.random }) };
 }
 
-/** Runs the tasks until one fails or the server is closed, then closes everything in reverse order of opening. */
-function supervise(
-  tasks: Readonly<Record<string, Task>>,
-  resources: CloseStack,
-  where: { readonly port: number; readonly socketPath: string },
-): RunningServer {
-  const stop = new AbortController();
-  const done = runAndClose(tasks, resources, stop.signal);
-  // Whoever waits for `done` hears of a failure; nobody waiting must not end the process.
-  done.catch(() => undefined);
-  return {
-    ...where,
-    done,
-    close() {
-      stop.abort();
-      return done;
-    },
-  };
-}
-
-async function runAndClose(
-  tasks: Readonly<Record<string, Task>>,
-  resources: CloseStack,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await runTasks(tasks, signal);
-  } finally {
-    await resources.close();
-  }
-}
-
 /** The clock, and a logger that names the part of the server. */
 function subsystems({ clock, log }: ServerOptions): (name: string) => { readonly clock: Clock; readonly log: Logger } {
   return (name) => ({ clock, log: log.with({ subsystem_name: name }) });
-}
-
-function makeDataDir(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
-  } catch (error) {
-    const why = messageOf(error);
-    throw new FinialError('failed-precondition', `could not create data directory ${folder}: ${why}`, { cause: error });
-  }
 }
 
 /** A datastore of another trust domain would give out wrong identities; a node of one only needs a new agent. */

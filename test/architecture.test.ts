@@ -10,7 +10,7 @@ interface Rule {
   readonly mayImport: readonly RegExp[];
 }
 
-const contracts = /^plugins\/([^/]+\/(sql\/)?contract|plugin|catalog)\.ts$/;
+const contracts = /^plugins\/([^/]+\/(sql\/)?contract|plugin|catalog|open)\.ts$/;
 const storageProto = /^(proto\/gen\/storage\/|common\/rpc\/message\.ts$)/;
 
 /**
@@ -39,7 +39,7 @@ const RULES: readonly Rule[] = [
       /^client\//,
       /^spiffe\//,
       /^proto\//,
-      /^common\/(rpc\/|errors\.ts|backoff\.ts|clock\.ts|observable\.ts)/,
+      /^common\/(rpc\/|net\/presented-chain\.ts|errors\.ts|backoff\.ts|clock\.ts|observable\.ts)/,
     ],
   },
   { importer: /^cli\//, mayImport: [/^(agent|cli|client|common|plugins|proto|server|spiffe)\//] },

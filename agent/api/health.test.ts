@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type ErrorCode, FinialError } from '../../common/errors.ts';
-import { healthService } from '../../common/rpc/health.ts';
+import { healthService } from '../../common/rpc/services.ts';
 import { type RpcPair, rpcPair } from '../../test/support/rpc-pair.ts';
 import { publicHealth } from './health.ts';
 

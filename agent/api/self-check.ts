@@ -1,6 +1,6 @@
 import { FinialError } from '../../common/errors.ts';
 import { connectUnix } from '../../common/rpc/client.ts';
-import { workloadService } from './workload/dependencies.ts';
+import { workloadService } from '../../common/rpc/services.ts';
 
 const TIMEOUT_MS = 5000;
 

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { ManualClock } from '../../common/clock.ts';
 import { type ErrorCode, FinialError } from '../../common/errors.ts';
 import { keysInProcess } from '../../common/keys-in-process.ts';
@@ -161,6 +161,8 @@ describe('attestAgent', () => {
       }),
     };
     const attesting = attestAgent(deps, never);
+    // The key is made on a thread, which the clock does not wait for.
+    await vi.waitFor(() => expect(on.clock.sleeping).toBe(1));
     await on.clock.advance(5000);
     expect((await attesting).identity.id).toBe(AGENT);
     expect(on.subjects).toHaveLength(1);

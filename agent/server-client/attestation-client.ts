@@ -1,10 +1,10 @@
 import { FinialError } from '../../common/errors.ts';
 import type { RpcChannel } from '../../common/rpc/client.ts';
+import { agentService, bundleService } from '../../common/rpc/services.ts';
 import type { AgentNodeAttestor } from '../../plugins/node-attestor/contract.ts';
 import { connectServer, presentedRoots, serverError, type ServerTarget } from './connect.ts';
 import { bundleFromProto } from './convert.ts';
 import type { AttestationClient, SignedAgentSvid } from './contract.ts';
-import { agentService, bundleService } from './services.ts';
 
 const CALL_TIMEOUT_MS = 30_000;
 
@@ -28,7 +28,7 @@ export async function attestationClient(
     attest: (attestor, csr, own) => named(attest(channel, attestor, csr, own)),
     async bundle(own) {
       const options = { signal: own, timeoutMs: CALL_TIMEOUT_MS };
-      return bundleFromProto(await named(channel.call(bundleService, 'GetBundle', {}, options)), target.trustDomain);
+      return bundleFromProto(await named(channel.call(bundleService(), 'GetBundle', {}, options)), target.trustDomain);
     },
     close: () => channel.close(),
   };
@@ -42,7 +42,7 @@ async function attest(
 ): Promise<SignedAgentSvid> {
   const evidence = await attestor.begin();
   if (evidence.payload.length === 0) throw new FinialError('internal', 'plugin response missing attestation payload');
-  const call = channel.bidi(agentService, 'AttestAgent', { signal });
+  const call = channel.bidi(agentService(), 'AttestAgent', { signal });
   await call.send({ params: { data: { type: attestor.type, payload: evidence.payload }, params: { csr } } });
   for await (const { challenge, result } of call.responses) {
     if (result) {

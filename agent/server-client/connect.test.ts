@@ -4,11 +4,11 @@ import { listenTls } from '../../common/net/tls-listener.ts';
 import { subject } from '../../common/observable.ts';
 import { createRpcServer } from '../../common/rpc/server.ts';
 import { bidi, implement, unary } from '../../common/rpc/service.ts';
+import { agentService, bundleService } from '../../common/rpc/services.ts';
 import type { AgentNodeAttestor } from '../../plugins/node-attestor/contract.ts';
 import { parseTrustDomain } from '../../spiffe/trust-domain.ts';
 import { issueCa, issueSvid, type TestCertificate } from '../../test/support/pki.ts';
 import { attestationClient } from './attestation-client.ts';
-import { agentService, bundleService } from './services.ts';
 
 const trustDomain = parseTrustDomain('example.org');
 const now = Date.now();
@@ -18,7 +18,7 @@ const otherCa = issueCa(undefined, current);
 const never = new AbortController().signal;
 
 const services = [
-  implement(agentService, {
+  implement(agentService(), {
     AttestAgent: bidi(async function* (requests) {
       let step = 0;
       for await (const { challenge_response: answer } of requests) {
@@ -28,7 +28,7 @@ const services = [
       }
     }),
   }),
-  implement(bundleService, {
+  implement(bundleService(), {
     GetBundle: unary(async () => ({
       trust_domain: 'example.org',
       x509_authorities: [{ asn1: ca.der, tainted: true }],

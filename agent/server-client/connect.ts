@@ -1,6 +1,7 @@
 import { constants, type KeyObject } from 'node:crypto';
 import tls from 'node:tls';
 import { FinialError, messageOf, toFinialError, withContext } from '../../common/errors.ts';
+import { presentedChain } from '../../common/net/presented-chain.ts';
 import { connectTls, type RpcChannel } from '../../common/rpc/client.ts';
 import { type SpiffeId, spiffeId } from '../../spiffe/id.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
@@ -114,26 +115,18 @@ export function presentedRoots(target: ServerTarget, signal: AbortSignal): Promi
     signal.addEventListener('abort', stop, { once: true });
     socket.once('error', (error) => fail(error.message));
     socket.once('secureConnect', () => {
-      const chain = presentedChain(socket.getPeerCertificate(true));
-      const [leaf] = chain;
-      const problem =
-        leaf === undefined ? new Error('it shows no certificate') : serverIdProblem(leaf, target.trustDomain);
-      if (problem !== undefined) return fail(problem.message);
-      signal.removeEventListener('abort', stop);
-      socket.destroy();
-      resolve(chain);
+      try {
+        const chain = presentedChain(socket.getPeerCertificate(true));
+        const [leaf] = chain;
+        if (leaf === undefined) return fail('it shows no certificate');
+        const problem = serverIdProblem(leaf, target.trustDomain);
+        if (problem !== undefined) return fail(problem.message);
+        signal.removeEventListener('abort', stop);
+        socket.destroy();
+        resolve(chain);
+      } catch (error) {
+        fail(messageOf(error));
+      }
     });
   });
-}
-
-function presentedChain(leaf: tls.DetailedPeerCertificate): Buffer[] {
-  const chain: Buffer[] = [];
-  const seen = new Set<string>();
-  let next: tls.DetailedPeerCertificate | undefined = leaf;
-  while (next?.raw !== undefined && !seen.has(next.fingerprint256)) {
-    seen.add(next.fingerprint256);
-    chain.push(next.raw);
-    next = next.issuerCertificate;
-  }
-  return chain;
 }

@@ -7,12 +7,12 @@ import type { Call, PeerCertificate } from '../../common/rpc/call.ts';
 import { createRpcServer } from '../../common/rpc/server.ts';
 import { implement, unary } from '../../common/rpc/service.ts';
 import { keysInProcess } from '../../common/keys-in-process.ts';
+import { agentService, bundleService, svidService } from '../../common/rpc/services.ts';
 import { parseTrustDomain } from '../../spiffe/trust-domain.ts';
 import { parseCertificate, spiffeIdOf } from '../../spiffe/x509/certificate.ts';
 import { issueCa, issueSvid, type TestCertificate } from '../../test/support/pki.ts';
 import type { AgentIdentity, ServerClient } from './contract.ts';
 import { serverClient } from './server-client.ts';
-import { agentService, bundleService, svidService } from './services.ts';
 
 const trustDomain = parseTrustDomain('example.org');
 const now = Date.now();
@@ -35,7 +35,7 @@ function certificateOf(call: Call): PeerCertificate | undefined {
 }
 
 const services = [
-  implement(bundleService, {
+  implement(bundleService(), {
     GetBundle: unary(async (_request, call) => {
       state.callers.push(certificateOf(call)?.serialNumber ?? 'nobody');
       if (state.refuse !== undefined) throw state.refuse;
@@ -46,7 +46,7 @@ const services = [
       return { trust_domain: name, x509_authorities: [{ asn1: ca.der }] };
     }),
   }),
-  implement(svidService, {
+  implement(svidService(), {
     BatchNewX509SVID: unary(async ({ params }) => ({
       results: params.map(({ entry_id: id, csr }) =>
         id === 'bad'
@@ -56,7 +56,7 @@ const services = [
     })),
     NewJWTSVID: unary(async () => ({ svid: { ...state.jwt, id: { trust_domain: 'example.org', path: '/w' } } })),
   }),
-  implement(agentService, {
+  implement(agentService(), {
     RenewAgent: unary(async ({ params }) => ({ svid: { cert_chain: [params?.csr ?? Buffer.alloc(0)] } })),
     PostStatus: unary(async () => ({})),
   }),

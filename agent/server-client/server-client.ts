@@ -1,10 +1,10 @@
 import { type ErrorCode, FinialError, hasCode, messageOf, toFinialError } from '../../common/errors.ts';
 import type { Logger } from '../../common/log/logger.ts';
 import type { RpcChannel } from '../../common/rpc/client.ts';
+import { agentService, bundleService, entryService, svidService } from '../../common/rpc/services.ts';
 import { connectServer, serverError, type ServerTarget } from './connect.ts';
 import { bundleFromProto, idFromProto } from './convert.ts';
 import type { AgentIdentity, ServerClient, SignedJwtSvid, SignedX509Svid } from './contract.ts';
-import { agentService, bundleService, entryService, svidService } from './services.ts';
 import { syncEntries } from './sync-entries.ts';
 
 export interface ServerClientDependencies {
@@ -58,9 +58,9 @@ export function serverClient(deps: ServerClientDependencies): ServerClient {
       reconnect();
     },
     syncEntries: (held, signal) =>
-      using((own) => syncEntries(own.bidi(entryService, 'SyncAuthorizedEntries', bounded(signal)), held, log)),
+      using((own) => syncEntries(own.bidi(entryService(), 'SyncAuthorizedEntries', bounded(signal)), held, log)),
     async bundle(signal) {
-      const bundle = await using((own) => own.call(bundleService, 'GetBundle', {}, bounded(signal)));
+      const bundle = await using((own) => own.call(bundleService(), 'GetBundle', {}, bounded(signal)));
       return bundleFromProto(bundle, target.trustDomain);
     },
     async federatedBundle(trustDomain, signal) {
@@ -70,7 +70,7 @@ export function serverClient(deps: ServerClientDependencies): ServerClient {
         return undefined;
       };
       const answer = await using((own) =>
-        own.call(bundleService, 'GetFederatedBundle', request, bounded(signal)),
+        own.call(bundleService(), 'GetFederatedBundle', request, bounded(signal)),
       ).catch((error: unknown) => {
         if (hasCode(error, 'not-found')) return skip(error);
         throw error;
@@ -84,7 +84,7 @@ export function serverClient(deps: ServerClientDependencies): ServerClient {
     signX509Svids: (requests, signal) =>
       using(async (own) => {
         const params = requests.map(({ entryId, csr }) => ({ entry_id: entryId, csr }));
-        const { results } = await own.call(svidService, 'BatchNewX509SVID', { params }, bounded(signal));
+        const { results } = await own.call(svidService(), 'BatchNewX509SVID', { params }, bounded(signal));
         const signed = new Map<string, SignedX509Svid>();
         for (const [index, { svid, status }] of results.entries()) {
           const entryId = requests[index]?.entryId;
@@ -97,18 +97,18 @@ export function serverClient(deps: ServerClientDependencies): ServerClient {
     signJwtSvid: (entryId, audience, signal) =>
       using(async (own) => {
         const request = { entry_id: entryId, audience };
-        const { svid } = await own.call(svidService, 'NewJWTSVID', request, bounded(signal));
+        const { svid } = await own.call(svidService(), 'NewJWTSVID', request, bounded(signal));
         return jwtSvidOf(svid);
       }),
     renewAgent: (csr, signal) =>
       using(async (own) => {
-        const { svid } = await own.call(agentService, 'RenewAgent', { params: { csr } }, bounded(signal));
+        const { svid } = await own.call(agentService(), 'RenewAgent', { params: { csr } }, bounded(signal));
         if (svid === null || svid.cert_chain.length === 0) throw new FinialError('internal', 'the server sent no SVID');
         return { chain: svid.cert_chain, reattestable: false };
       }),
     postStatus: (agentVersion, signal) =>
       using(async (own) => {
-        await own.call(agentService, 'PostStatus', { agent_version: agentVersion }, bounded(signal));
+        await own.call(agentService(), 'PostStatus', { agent_version: agentVersion }, bounded(signal));
       }),
   };
 }

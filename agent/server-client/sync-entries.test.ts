@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import type { LogFields } from '../../common/log/logger.ts';
 import { silentLogger } from '../../common/log/logger.ts';
 import { bidi, implement } from '../../common/rpc/service.ts';
+import { entryService } from '../../common/rpc/services.ts';
 import type { SyncAuthorizedEntriesRequest__Output } from '../../proto/gen/spire/api/server/entry/v1/SyncAuthorizedEntriesRequest.ts';
 import type { SyncAuthorizedEntriesResponse } from '../../proto/gen/spire/api/server/entry/v1/SyncAuthorizedEntriesResponse.ts';
 import type { Entry } from '../../proto/gen/spire/api/types/Entry.ts';
 import { rpcPair } from '../../test/support/rpc-pair.ts';
 import type { AgentEntry } from './contract.ts';
-import { entryService } from './services.ts';
 import { syncEntries } from './sync-entries.ts';
 
 const wire = (id: string, revision = 0, createdAt = 7): Entry => ({
@@ -31,7 +31,7 @@ async function run(
 ): Promise<Run> {
   const requests: SyncAuthorizedEntriesRequest__Output[] = [];
   const warnings: LogFields[] = [];
-  const service = implement(entryService, {
+  const service = implement(entryService(), {
     SyncAuthorizedEntries: bidi(async function* (incoming) {
       for await (const request of incoming) {
         yield* answers[requests.length] ?? [];
@@ -42,7 +42,7 @@ async function run(
   const pair = await rpcPair([service]);
   try {
     const log = { ...silentLogger, warn: (_message: string, fields: LogFields = {}) => void warnings.push(fields) };
-    const call = pair.channel.bidi(entryService, 'SyncAuthorizedEntries', { timeoutMs: 5000 });
+    const call = pair.channel.bidi(entryService(), 'SyncAuthorizedEntries', { timeoutMs: 5000 });
     return { entries: await syncEntries(call, held, log), requests, warnings };
   } finally {
     await pair.close();

@@ -12,7 +12,8 @@ import { selfSigned, selfSignedCaTemplate, signCertificate, x509SvidTemplate } f
 import { parseCertificate } from '../../spiffe/x509/certificate.ts';
 import type { CacheFeed, HeldX509Svid } from '../cache/contract.ts';
 import type { AgentEntry, AgentIdentity, ServerClient } from '../server-client/contract.ts';
-import { type SyncDependencies, synchronisation } from './sync.ts';
+import type { SyncDependencies } from './contract.ts';
+import { synchronisation } from './sync.ts';
 
 const trustDomain = parseTrustDomain('example.org');
 const HOUR_MS = 3_600_000;

@@ -2,12 +2,13 @@ import { defineCommand } from '../../common/cli/command.ts';
 import { text } from '../../common/cli/flags.ts';
 import { hasCode } from '../../common/errors.ts';
 import type { RpcChannel } from '../../common/rpc/client.ts';
+import { workloadService } from '../../common/rpc/services.ts';
 import type { JsonValue } from '../../common/rpc/struct.ts';
 import type { JWTBundlesResponse__Output } from '../../proto/gen/workload/JWTBundlesResponse.ts';
 import type { JWTSVIDResponse__Output } from '../../proto/gen/workload/JWTSVIDResponse.ts';
 import { commandFailure, callFailure } from '../failure.ts';
 import { printReply, replyJson } from '../reply.ts';
-import { callOptions, withAgent, workloadService } from './connection.ts';
+import { callOptions, withAgent } from './connection.ts';
 import { replyFlags } from './flags.ts';
 
 export const apiFetchJwt = defineCommand({
@@ -29,15 +30,15 @@ export const apiFetchJwt = defineCommand({
       const bundles = await firstBundles(agent, flags.timeout);
       const request = { audience, spiffe_id: flags.spiffeID };
       const tokens = await agent
-        .call(workloadService, 'FetchJWTSVID', request, callOptions(flags.timeout))
+        .call(workloadService(), 'FetchJWTSVID', request, callOptions(flags.timeout))
         .catch((error: unknown) => {
           throw callFailure('', error);
         });
       return { tokens, bundles };
     });
     const json = (): JsonValue => [
-      replyJson(workloadService, 'FetchJWTSVID', replies.tokens),
-      replyJson(workloadService, 'FetchJWTBundles', replies.bundles),
+      replyJson(workloadService(), 'FetchJWTSVID', replies.tokens),
+      replyJson(workloadService(), 'FetchJWTBundles', replies.bundles),
     ];
     printReply(io, output, json, () => io.out(replyText(replies.tokens, replies.bundles)));
     return 0;
@@ -59,7 +60,7 @@ function formatFromFlag(format: string): 'pretty' | 'json' {
 
 async function firstBundles(agent: RpcChannel, timeoutMs: number): Promise<JWTBundlesResponse__Output> {
   try {
-    for await (const response of agent.serverStream(workloadService, 'FetchJWTBundles', {}, callOptions(timeoutMs))) {
+    for await (const response of agent.serverStream(workloadService(), 'FetchJWTBundles', {}, callOptions(timeoutMs))) {
       return response;
     }
   } catch (error) {

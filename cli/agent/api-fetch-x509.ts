@@ -6,12 +6,13 @@ import { systemClock } from '../../common/clock.ts';
 import { messageOf } from '../../common/errors.ts';
 import type { RpcChannel } from '../../common/rpc/client.ts';
 import { jsonText } from '../../common/rpc/json.ts';
+import { workloadService } from '../../common/rpc/services.ts';
 import type { X509SVIDResponse__Output } from '../../proto/gen/workload/X509SVIDResponse.ts';
 import type { Certificate } from '../../spiffe/x509/certificate.ts';
 import { encodePem } from '../../spiffe/x509/pem.ts';
 import { commandFailure, callFailure } from '../failure.ts';
 import { replyJson } from '../reply.ts';
-import { callOptions, withAgent, workloadService } from './connection.ts';
+import { callOptions, withAgent } from './connection.ts';
 import { replyFlags } from './flags.ts';
 import { type ReceivedSvid, receivedSvids, svidsText } from './svid-print.ts';
 
@@ -30,7 +31,7 @@ const command = (name: string) =>
       const response = await withAgent(flags, io.env, (agent) => firstResponse(agent, flags.timeout));
       const elapsed = systemClock.steady() - started;
       if (flags.output === 'json') {
-        io.out(`${jsonText(replyJson(workloadService, 'FetchX509SVID', response))}\n`);
+        io.out(`${jsonText(replyJson(workloadService(), 'FetchX509SVID', response))}\n`);
         return 0;
       }
       const svids = receivedSvids(response, systemClock.now());
@@ -46,7 +47,7 @@ export const apiFetch = command('api fetch');
 
 async function firstResponse(agent: RpcChannel, timeoutMs: number): Promise<X509SVIDResponse__Output> {
   try {
-    for await (const response of agent.serverStream(workloadService, 'FetchX509SVID', {}, callOptions(timeoutMs))) {
+    for await (const response of agent.serverStream(workloadService(), 'FetchX509SVID', {}, callOptions(timeoutMs))) {
       return response;
     }
   } catch (error) {

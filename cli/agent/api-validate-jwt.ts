@@ -2,10 +2,11 @@ import { defineCommand } from '../../common/cli/command.ts';
 import { text } from '../../common/cli/flags.ts';
 import { hasCode } from '../../common/errors.ts';
 import { jsonText } from '../../common/rpc/json.ts';
+import { workloadService } from '../../common/rpc/services.ts';
 import { fromStruct } from '../../common/rpc/struct.ts';
 import { commandFailure, callFailure } from '../failure.ts';
 import { printReply, replyJson } from '../reply.ts';
-import { callOptions, withAgent, workloadService } from './connection.ts';
+import { callOptions, withAgent } from './connection.ts';
 import { replyFlags } from './flags.ts';
 
 export const apiValidateJwt = defineCommand({
@@ -22,7 +23,7 @@ export const apiValidateJwt = defineCommand({
     if (flags.svid === '') throw commandFailure('svid must be specified');
     const request = { audience: flags.audience, svid: flags.svid };
     const reply = await withAgent(flags, io.env, (agent) =>
-      agent.call(workloadService, 'ValidateJWTSVID', request, callOptions(flags.timeout)).catch((error: unknown) => {
+      agent.call(workloadService(), 'ValidateJWTSVID', request, callOptions(flags.timeout)).catch((error: unknown) => {
         if (hasCode(error, 'invalid-argument')) throw commandFailure(`SVID is not valid: ${error.message}`);
         throw callFailure('unable to validate JWT SVID', error);
       }),
@@ -30,7 +31,7 @@ export const apiValidateJwt = defineCommand({
     printReply(
       io,
       flags.output,
-      () => replyJson(workloadService, 'ValidateJWTSVID', reply),
+      () => replyJson(workloadService(), 'ValidateJWTSVID', reply),
       () => {
         io.out(
           `SVID is valid.\nSPIFFE ID : ${reply.spiffe_id}\nClaims    : ${jsonText(reply.claims === null ? {} : fromStruct(reply.claims))}\n`,

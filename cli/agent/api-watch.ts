@@ -2,9 +2,10 @@ import { backoffDelay } from '../../common/backoff.ts';
 import { type CommandIo, defineCommand } from '../../common/cli/command.ts';
 import { systemClock } from '../../common/clock.ts';
 import type { RpcChannel } from '../../common/rpc/client.ts';
+import { workloadService } from '../../common/rpc/services.ts';
 import { callText } from '../failure.ts';
 import { interruptSignal } from '../interrupt.ts';
-import { securityHeader, withAgent, workloadService } from './connection.ts';
+import { securityHeader, withAgent } from './connection.ts';
 import { connectionFlags } from './flags.ts';
 import { receivedSvids, svidsText } from './svid-print.ts';
 
@@ -35,7 +36,7 @@ async function follow(agent: RpcChannel, io: CommandIo, signal: AbortSignal): Pr
   let started = systemClock.steady();
   try {
     const options = { signal, metadata: securityHeader };
-    for await (const response of agent.serverStream(workloadService, 'FetchX509SVID', {}, options)) {
+    for await (const response of agent.serverStream(workloadService(), 'FetchX509SVID', {}, options)) {
       io.out(svidsText(receivedSvids(response, systemClock.now()), systemClock.steady() - started, 'watch'));
       count += 1;
       started = systemClock.steady();

@@ -1,7 +1,4 @@
 import { connectUnix, type RpcChannel } from '../../common/rpc/client.ts';
-import { loadService } from '../../common/rpc/service.ts';
-import type { HealthDefinition } from '../../proto/gen/grpc/health/v1/Health.ts';
-import type { SpiffeWorkloadAPIDefinition } from '../../proto/gen/workload/SpiffeWorkloadAPI.ts';
 import { resolveSocketPath } from '../socket-path.ts';
 
 export const DEFAULT_AGENT_SOCKET = '/tmp/spire-agent/public/api.sock';
@@ -11,9 +8,6 @@ const naming = {
   variable: 'SPIRE_AGENT_PUBLIC_SOCKET',
   templateVariable: 'SPIRE_AGENT_PUBLIC_SOCKET_TEMPLATE',
 };
-
-export const workloadService = loadService<SpiffeWorkloadAPIDefinition>('workload.proto', 'SpiffeWorkloadAPI');
-export const healthService = loadService<HealthDefinition>('grpc/health/v1/health.proto', 'grpc.health.v1.Health');
 
 /** Every call of the Workload API carries this header (SPIFFE Workload Endpoint 5). */
 export const securityHeader = { 'workload.spiffe.io': 'true' };

@@ -1,7 +1,8 @@
 import { defineCommand } from '../../common/cli/command.ts';
 import { bool } from '../../common/cli/flags.ts';
+import { healthService } from '../../common/rpc/services.ts';
 import { commandFailure, callText } from '../failure.ts';
-import { healthService, withAgent } from './connection.ts';
+import { withAgent } from './connection.ts';
 import { connectionFlags } from './flags.ts';
 
 export const healthcheck = defineCommand({
@@ -16,7 +17,7 @@ export const healthcheck = defineCommand({
   async run(flags, io) {
     if (flags.verbose) io.out('Checking agent health...\n');
     const reply = await withAgent(flags, io.env, (agent) =>
-      agent.call(healthService, 'Check', {}).catch((error: unknown) => {
+      agent.call(healthService(), 'Check', {}).catch((error: unknown) => {
         if (flags.verbose) io.err(`Failed to check health: ${callText(error)}\n`);
         throw commandFailure('Agent is unhealthy: unable to determine health');
       }),

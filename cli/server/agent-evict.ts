@@ -1,8 +1,9 @@
 import { defineCommand } from '../../common/cli/command.ts';
 import { text } from '../../common/cli/flags.ts';
+import { agentService } from '../../common/rpc/services.ts';
 import { commandFailure, callFailure } from '../failure.ts';
 import { printReply } from '../reply.ts';
-import { agentService, withServer } from './connection.ts';
+import { withServer } from './connection.ts';
 import { replyFlags } from './flags.ts';
 import { idFromFlag } from './request.ts';
 
@@ -14,7 +15,7 @@ export const agentEvict = defineCommand({
     if (flags.spiffeID === '') throw commandFailure('a SPIFFE ID is required');
     const id = idFromFlag(flags.spiffeID);
     await withServer(flags, io.env, (server) =>
-      server.call(agentService, 'DeleteAgent', { id }).catch((error: unknown) => {
+      server.call(agentService(), 'DeleteAgent', { id }).catch((error: unknown) => {
         throw callFailure('', error);
       }),
     );

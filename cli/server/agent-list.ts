@@ -1,11 +1,12 @@
 import { defineCommand } from '../../common/cli/command.ts';
 import { plural } from '../../common/cli/format.ts';
+import { agentService } from '../../common/rpc/services.ts';
 import type { Agent__Output } from '../../proto/gen/spire/api/types/Agent.ts';
 import { callFailure } from '../failure.ts';
 import { printReply, replyJson } from '../reply.ts';
 import { agentFilter } from './agent-filter.ts';
 import { agentBlock } from './agent-print.ts';
-import { agentService, withServer } from './connection.ts';
+import { withServer } from './connection.ts';
 import { agentFilterFlags, replyFlags } from './flags.ts';
 
 const PAGE_SIZE = 1000;
@@ -21,7 +22,7 @@ export const agentList = defineCommand({
       let token = '';
       do {
         const request = { filter, page_size: PAGE_SIZE, page_token: token };
-        const page = await server.call(agentService, 'ListAgents', request).catch((error: unknown) => {
+        const page = await server.call(agentService(), 'ListAgents', request).catch((error: unknown) => {
           throw callFailure('', error);
         });
         agents.push(...page.agents);
@@ -31,7 +32,7 @@ export const agentList = defineCommand({
     printReply(
       io,
       flags.output,
-      () => replyJson(agentService, 'ListAgents', { agents, next_page_token: '' }),
+      () => replyJson(agentService(), 'ListAgents', { agents, next_page_token: '' }),
       () => {
         if (agents.length === 0) io.out('No attested agents found\n');
         else

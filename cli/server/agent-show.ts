@@ -1,9 +1,10 @@
 import { defineCommand } from '../../common/cli/command.ts';
 import { text } from '../../common/cli/flags.ts';
+import { agentService } from '../../common/rpc/services.ts';
 import { commandFailure, callFailure } from '../failure.ts';
 import { printReply, replyJson } from '../reply.ts';
 import { agentBlock, agentSelectors } from './agent-print.ts';
-import { agentService, withServer } from './connection.ts';
+import { withServer } from './connection.ts';
 import { replyFlags } from './flags.ts';
 import { idFromFlag } from './request.ts';
 
@@ -15,14 +16,14 @@ export const agentShow = defineCommand({
     if (flags.spiffeID === '') throw commandFailure('a SPIFFE ID is required');
     const id = idFromFlag(flags.spiffeID);
     const agent = await withServer(flags, io.env, (server) =>
-      server.call(agentService, 'GetAgent', { id }).catch((error: unknown) => {
+      server.call(agentService(), 'GetAgent', { id }).catch((error: unknown) => {
         throw callFailure('', error);
       }),
     );
     printReply(
       io,
       flags.output,
-      () => replyJson(agentService, 'GetAgent', agent),
+      () => replyJson(agentService(), 'GetAgent', agent),
       () => {
         io.out(`Found an attested agent given its SPIFFE ID\n\n${agentBlock(agent)}${agentSelectors(agent)}`);
       },

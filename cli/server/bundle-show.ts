@@ -1,5 +1,6 @@
 import { defineCommand } from '../../common/cli/command.ts';
 import { text } from '../../common/cli/flags.ts';
+import { bundleService } from '../../common/rpc/services.ts';
 import type { Bundle__Output } from '../../proto/gen/spire/api/types/Bundle.ts';
 import type { Bundle } from '../../spiffe/bundle/bundle.ts';
 import { bundleToSpiffeJson } from '../../spiffe/bundle/json.ts';
@@ -7,7 +8,7 @@ import { parseTrustDomain } from '../../spiffe/trust-domain.ts';
 import { encodePem } from '../../spiffe/x509/pem.ts';
 import { commandFailure, callFailure } from '../failure.ts';
 import { printReply, replyJson } from '../reply.ts';
-import { bundleService, withServer } from './connection.ts';
+import { withServer } from './connection.ts';
 import { replyFlags } from './flags.ts';
 
 export const bundleShow = defineCommand({
@@ -16,14 +17,14 @@ export const bundleShow = defineCommand({
   flags: { ...replyFlags, format: text('pem', 'How to print the bundle when -output is pretty: pem or spiffe') },
   async run(flags, io) {
     const reply = await withServer(flags, io.env, (server) =>
-      server.call(bundleService, 'GetBundle', {}).catch((error: unknown) => {
+      server.call(bundleService(), 'GetBundle', {}).catch((error: unknown) => {
         throw callFailure('', error);
       }),
     );
     printReply(
       io,
       flags.output,
-      () => replyJson(bundleService, 'GetBundle', reply),
+      () => replyJson(bundleService(), 'GetBundle', reply),
       () => io.out(bundleText(reply, flags.format)),
     );
     return 0;

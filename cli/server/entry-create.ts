@@ -1,9 +1,10 @@
 import { defineCommand } from '../../common/cli/command.ts';
 import { bool } from '../../common/cli/flags.ts';
+import { entryService } from '../../common/rpc/services.ts';
 import type { Entry } from '../../proto/gen/spire/api/types/Entry.ts';
 import { commandFailure, callFailure } from '../failure.ts';
 import { printReply, replyJson } from '../reply.ts';
-import { entryService, withServer } from './connection.ts';
+import { withServer } from './connection.ts';
 import { readAll } from '../stdin.ts';
 import { entriesFromFile } from './entry-data.ts';
 import { entryFromFlags, printEntryResults, requireEntryFlags, withRequested } from './entry-result.ts';
@@ -21,7 +22,7 @@ export const entryCreate = defineCommand({
   async run(flags, io) {
     const entries = flags.data === '' ? [fromFlags(flags)] : await entriesFromFile(flags.data, () => readAll(io.stdin));
     const reply = await withServer(flags, io.env, (server) =>
-      server.call(entryService, 'BatchCreateEntry', { entries }).catch((error: unknown) => {
+      server.call(entryService(), 'BatchCreateEntry', { entries }).catch((error: unknown) => {
         throw callFailure('', error);
       }),
     );
@@ -29,7 +30,7 @@ export const entryCreate = defineCommand({
     printReply(
       io,
       flags.output,
-      () => replyJson(entryService, 'BatchCreateEntry', { results }),
+      () => replyJson(entryService(), 'BatchCreateEntry', { results }),
       () => printEntryResults(io, results, 'create'),
     );
     return 0;

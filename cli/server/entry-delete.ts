@@ -2,11 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { type CommandIo, defineCommand } from '../../common/cli/command.ts';
 import { text } from '../../common/cli/flags.ts';
 import { messageOf } from '../../common/errors.ts';
+import { entryService } from '../../common/rpc/services.ts';
 import type { BatchDeleteEntryResponse__Output } from '../../proto/gen/spire/api/server/entry/v1/BatchDeleteEntryResponse.ts';
 import { commandFailure, callFailure, statusName } from '../failure.ts';
 import { printReply, replyJson } from '../reply.ts';
 import { readAll } from '../stdin.ts';
-import { entryService, withServer } from './connection.ts';
+import { withServer } from './connection.ts';
 import { replyFlags } from './flags.ts';
 
 export const entryDelete = defineCommand({
@@ -21,14 +22,14 @@ export const entryDelete = defineCommand({
     if (flags.entryID === '' && flags.file === '') throw commandFailure('an entry ID is required');
     const ids = flags.file === '' ? [flags.entryID] : await idsFromFile(flags.file, io);
     const reply = await withServer(flags, io.env, (server) =>
-      server.call(entryService, 'BatchDeleteEntry', { ids }).catch((error: unknown) => {
+      server.call(entryService(), 'BatchDeleteEntry', { ids }).catch((error: unknown) => {
         throw callFailure('failed to delete entry', error);
       }),
     );
     printReply(
       io,
       flags.output,
-      () => replyJson(entryService, 'BatchDeleteEntry', reply),
+      () => replyJson(entryService(), 'BatchDeleteEntry', reply),
       () => printDeleted(io, reply.results),
     );
     return 0;

@@ -2,10 +2,11 @@ import { defineCommand } from '../../common/cli/command.ts';
 import { plural } from '../../common/cli/format.ts';
 import { text } from '../../common/cli/flags.ts';
 import type { RpcChannel } from '../../common/rpc/client.ts';
+import { entryService } from '../../common/rpc/services.ts';
 import type { Entry__Output } from '../../proto/gen/spire/api/types/Entry.ts';
 import { commandFailure, callFailure } from '../failure.ts';
 import { printReply, replyJson } from '../reply.ts';
-import { entryService, withServer } from './connection.ts';
+import { withServer } from './connection.ts';
 import { entryFilter, type EntryFilterValues } from './entry-filter.ts';
 import { compareEntries, entryBlock, sortedSelectors } from './entry-print.ts';
 import { entryFilterFlags, replyFlags } from './flags.ts';
@@ -26,7 +27,7 @@ export const entryShow = defineCommand({
     printReply(
       io,
       flags.output,
-      () => replyJson(entryService, 'ListEntries', { entries: sorted, next_page_token: '' }),
+      () => replyJson(entryService(), 'ListEntries', { entries: sorted, next_page_token: '' }),
       () => {
         io.out(`Found ${plural(sorted.length, 'entry', 'entries')}\n${sorted.map(entryBlock).join('')}`);
       },
@@ -37,7 +38,7 @@ export const entryShow = defineCommand({
 
 async function getEntry(server: RpcChannel, id: string): Promise<Entry__Output[]> {
   try {
-    return [await server.call(entryService, 'GetEntry', { id })];
+    return [await server.call(entryService(), 'GetEntry', { id })];
   } catch (error) {
     throw callFailure(`error fetching entry ID ${id}`, error);
   }
@@ -49,7 +50,7 @@ async function listEntries(server: RpcChannel, flags: EntryFilterValues): Promis
   let token = '';
   do {
     const request = { filter, page_size: PAGE_SIZE, page_token: token };
-    const page = await server.call(entryService, 'ListEntries', request).catch((error: unknown) => {
+    const page = await server.call(entryService(), 'ListEntries', request).catch((error: unknown) => {
       throw callFailure('error fetching entries', error);
     });
     entries.push(...page.entries);

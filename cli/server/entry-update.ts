@@ -1,9 +1,10 @@
 import { defineCommand } from '../../common/cli/command.ts';
 import type { RpcChannel } from '../../common/rpc/client.ts';
+import { entryService } from '../../common/rpc/services.ts';
 import type { Entry } from '../../proto/gen/spire/api/types/Entry.ts';
 import { commandFailure, callFailure } from '../failure.ts';
 import { printReply, replyJson } from '../reply.ts';
-import { entryService, withServer } from './connection.ts';
+import { withServer } from './connection.ts';
 import { readAll } from '../stdin.ts';
 import { entriesFromFile } from './entry-data.ts';
 import {
@@ -25,7 +26,7 @@ export const entryUpdate = defineCommand({
     const requested = fromFile ? await entriesFromFile(flags.data, () => readAll(io.stdin)) : [fromFlags(flags)];
     const results = await withServer(flags, io.env, async (server) => {
       const entries = fromFile ? requested : await withAttributes(server, requested, given);
-      const reply = await server.call(entryService, 'BatchUpdateEntry', { entries }).catch((error: unknown) => {
+      const reply = await server.call(entryService(), 'BatchUpdateEntry', { entries }).catch((error: unknown) => {
         throw callFailure('', error);
       });
       return withRequested(reply.results, entries);
@@ -33,7 +34,7 @@ export const entryUpdate = defineCommand({
     printReply(
       io,
       flags.output,
-      () => replyJson(entryService, 'BatchUpdateEntry', { results }),
+      () => replyJson(entryService(), 'BatchUpdateEntry', { results }),
       () => printEntryResults(io, results, 'update'),
     );
     return 0;
@@ -62,7 +63,7 @@ async function withAttributes(
   if (!prefetch && !jti) return entries;
   return Promise.all(
     entries.map(async (entry) => {
-      const existing = await server.call(entryService, 'GetEntry', { id: entry.id ?? '' }).catch((error: unknown) => {
+      const existing = await server.call(entryService(), 'GetEntry', { id: entry.id ?? '' }).catch((error: unknown) => {
         throw callFailure('failed to fetch existing entry to merge additional attributes', error);
       });
       const before = existing.additional_attributes;

@@ -1,7 +1,8 @@
 import { defineCommand } from '../../common/cli/command.ts';
 import { bool } from '../../common/cli/flags.ts';
+import { healthService } from '../../common/rpc/services.ts';
 import { commandFailure, callText } from '../failure.ts';
-import { healthService, withServer } from './connection.ts';
+import { withServer } from './connection.ts';
 import { connectionFlags } from './flags.ts';
 
 export const healthcheck = defineCommand({
@@ -15,7 +16,7 @@ export const healthcheck = defineCommand({
   async run(flags, io) {
     if (flags.verbose) io.out('Checking server health...\n');
     const reply = await withServer(flags, io.env, (server) =>
-      server.call(healthService, 'Check', {}).catch((error: unknown) => {
+      server.call(healthService(), 'Check', {}).catch((error: unknown) => {
         if (flags.verbose) io.err(`Failed to check health: ${callText(error)}\n`);
         throw commandFailure('server is unhealthy: unable to determine health');
       }),

@@ -3,9 +3,10 @@ import { defineCommand } from '../../common/cli/command.ts';
 import { duration, repeated, text } from '../../common/cli/flags.ts';
 import { systemClock } from '../../common/clock.ts';
 import { messageOf } from '../../common/errors.ts';
+import { svidService } from '../../common/rpc/services.ts';
 import { commandFailure, callFailure } from '../failure.ts';
 import { printReply, replyJson } from '../reply.ts';
-import { svidService, withServer } from './connection.ts';
+import { withServer } from './connection.ts';
 import { replyFlags } from './flags.ts';
 import { cappedWarning, secondsFromFlag } from './lifetime.ts';
 import { idFromFlag } from './request.ts';
@@ -26,7 +27,7 @@ export const jwtMint = defineCommand({
     const id = idFromFlag(flags.spiffeID, 'invalid SPIFFE ID');
     const ttl = secondsFromFlag(flags.ttl);
     const reply = await withServer(flags, io.env, (server) =>
-      server.call(svidService, 'MintJWTSVID', { id, ttl, audience: flags.audience }).catch((error: unknown) => {
+      server.call(svidService(), 'MintJWTSVID', { id, ttl, audience: flags.audience }).catch((error: unknown) => {
         throw callFailure('unable to mint SVID', error);
       }),
     );
@@ -42,7 +43,7 @@ export const jwtMint = defineCommand({
       printReply(
         io,
         flags.output,
-        () => replyJson(svidService, 'MintJWTSVID', reply),
+        () => replyJson(svidService(), 'MintJWTSVID', reply),
         () => io.out(`${token}\n`),
       );
     return 0;

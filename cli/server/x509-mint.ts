@@ -5,13 +5,14 @@ import { duration, repeated, text } from '../../common/cli/flags.ts';
 import { systemClock } from '../../common/clock.ts';
 import { messageOf } from '../../common/errors.ts';
 import { jsonText } from '../../common/rpc/json.ts';
+import { bundleService, svidService } from '../../common/rpc/services.ts';
 import { parseSpiffeId } from '../../spiffe/id.ts';
 import { createCsr } from '../../spiffe/x509/csr.ts';
 import { generateSigner } from '../../spiffe/x509/key.ts';
 import { SVID_SUBJECT } from '../../spiffe/x509/profile.ts';
 import { encodePem } from '../../spiffe/x509/pem.ts';
 import { commandFailure, callFailure } from '../failure.ts';
-import { bundleService, svidService, withServer } from './connection.ts';
+import { withServer } from './connection.ts';
 import { replyFlags } from './flags.ts';
 import { cappedWarning, secondsFromFlag } from './lifetime.ts';
 
@@ -38,10 +39,10 @@ export const x509Mint = defineCommand({
     const signer = await generateSigner('ec-p256');
     const csr = await createCsr({ signer, subject: SVID_SUBJECT, uris: [id], dnsNames: flags.dns });
     const { svid, bundle } = await withServer(flags, io.env, async (server) => {
-      const minted = await server.call(svidService, 'MintX509SVID', { csr, ttl }).catch((error: unknown) => {
+      const minted = await server.call(svidService(), 'MintX509SVID', { csr, ttl }).catch((error: unknown) => {
         throw callFailure('unable to mint SVID', error);
       });
-      const authorities = await server.call(bundleService, 'GetBundle', {}).catch((error: unknown) => {
+      const authorities = await server.call(bundleService(), 'GetBundle', {}).catch((error: unknown) => {
         throw callFailure('unable to get bundle', error);
       });
       return { svid: minted.svid, bundle: authorities };

@@ -1,7 +1,7 @@
 import { formatDuration, parseDuration } from '../config/duration.ts';
 import { parseInteger } from '../config/integer.ts';
 import { FinialError, messageOf } from '../errors.ts';
-import { goQuote } from '../quote.ts';
+import { goQuote } from '../../spiffe/go-quote.ts';
 
 /** A command line flag by the rules of Go's `flag` package. */
 export interface Flag<T> {

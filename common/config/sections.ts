@@ -1,8 +1,21 @@
 import { LOG_LEVELS, type LogLevel } from '../log/logger.ts';
-import { boolean, choice, convert, integer, list, object, optional, refine, string, withDefault } from './schema.ts';
+import {
+  boolean,
+  choice,
+  convert,
+  type Infer,
+  integer,
+  list,
+  object,
+  optional,
+  refine,
+  string,
+  withDefault,
+} from './schema.ts';
 import { setting, settingOr } from './settings.ts';
 
-/** Sections and keys that the configurations of server and agent have in common. */
+// Sections and keys that the configurations of server and agent have in common.
+
 const logLevel = convert(choice([...LOG_LEVELS, 'warn'], { anyCase: true }), (level) =>
   level === 'warn' ? 'warning' : level,
 );
@@ -21,6 +34,32 @@ export const loggingKeys = {
   log_source_location: withDefault(boolean(), false),
 };
 
+/** What is logged, where and how. */
+export interface LogSettings {
+  readonly level: LogLevel;
+  readonly format: 'text' | 'json';
+  /** The reference writes nanoseconds when a format was named. */
+  readonly formatGiven: boolean;
+  /** Undefined writes to stdout. */
+  readonly file: string | undefined;
+  readonly sourceLocation: boolean;
+}
+
+/** The meaning of `loggingKeys`. */
+export function logSettings(
+  keys: {
+    readonly [K in keyof typeof loggingKeys]: Infer<(typeof loggingKeys)[K]>;
+  },
+): LogSettings {
+  return {
+    level: keys.log_level,
+    format: keys.log_format ?? 'text',
+    formatGiven: keys.log_format !== undefined,
+    file: keys.log_file === '' ? undefined : keys.log_file,
+    sourceLocation: keys.log_source_location,
+  };
+}
+
 /** The keys of profiling, which are accepted and have no effect. */
 export const profilingKeys = {
   profiling_enabled: withDefault(boolean(), false),
@@ -37,6 +76,26 @@ export const healthChecks = object({
   live_path: settingOr(string(), '/live'),
   ready_path: settingOr(string(), '/ready'),
 });
+
+/** Where health is answered over HTTP. */
+export interface HealthSettings {
+  readonly listen: boolean;
+  readonly host: string;
+  readonly port: number;
+  readonly livePath: string;
+  readonly readyPath: string;
+}
+
+/** The meaning of `healthChecks`. */
+export function healthSettings(section: Infer<typeof healthChecks>): HealthSettings {
+  return {
+    listen: section.listener_enabled,
+    host: section.bind_address,
+    port: section.bind_port,
+    livePath: section.live_path,
+    readyPath: section.ready_path,
+  };
+}
 
 const prometheusTls = object(
   {
@@ -69,3 +128,20 @@ export const telemetry = object(
   },
   { unknown: 'ignore' },
 );
+
+/** What an operator should hear of sections that are accepted and have no effect. */
+export function unservedWarnings(profiling: boolean, sinks: Infer<typeof telemetry>): string[] {
+  const warnings: string[] = [];
+  if (profiling) warnings.push('Profiling is not available yet in this build; profiling_enabled has no effect');
+  const names = [
+    sinks.Prometheus && 'Prometheus',
+    sinks.DogStatsd.length > 0 && 'DogStatsd',
+    sinks.Statsd.length > 0 && 'Statsd',
+    sinks.M3.length > 0 && 'M3',
+    sinks.InMem && 'InMem',
+  ].filter((name) => typeof name === 'string');
+  if (names.length > 0) {
+    warnings.push(`Telemetry is not available yet in this build; no metrics are sent to ${names.join(', ')}`);
+  }
+  return warnings;
+}

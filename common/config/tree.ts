@@ -77,6 +77,19 @@ export function withOverrides(
   return { ...root, items: [...root.items, added] };
 }
 
+/** The overrides that command line flags make; a flag that was not given makes none. */
+export function flagOverrides<Name extends string>(
+  keyOfFlag: Readonly<Record<Name, string>>,
+  flags: { readonly [Flag in Name]?: Override['value'] | undefined },
+): Record<string, Override> {
+  const overrides: Record<string, Override> = {};
+  for (const name of Object.keys(keyOfFlag) as Name[]) {
+    const value = flags[name];
+    if (value !== undefined) overrides[keyOfFlag[name]] = { value, source: `flag -${name}` };
+  }
+  return overrides;
+}
+
 function overrideItem(name: string, { value, source }: Override): ConfigItem {
   const position: Position = { file: source, line: 0, column: 0 };
   const kind = typeof value === 'string' ? 'text' : typeof value === 'number' ? 'integer' : 'boolean';

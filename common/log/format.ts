@@ -1,4 +1,4 @@
-import { goQuote } from '../quote.ts';
+import { goQuote } from '../../spiffe/go-quote.ts';
 import { rfc3339 } from '../time.ts';
 import type { LogFields, LogLevel } from './logger.ts';
 

@@ -5,6 +5,7 @@ import type { Closable } from '../lifecycle.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Observable } from '../observable.ts';
 import type { Peer, PeerCertificate } from '../rpc/call.ts';
+import { presentedChain } from './presented-chain.ts';
 
 /** The certificate chain (DER, leaf first, no root) that a listener presents, with the leaf's key. */
 export interface TlsIdentity {
@@ -30,8 +31,6 @@ export interface TlsListenerOptions {
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const MOST_CONNECTIONS = 8192;
-/** A peer presents its leaf and intermediates; more than this is an attempt to keep us busy. */
-const LONGEST_CHAIN = 16;
 
 /**
  * Serves HTTP/2 over TLS 1.2 or newer. A client certificate is asked for but optional; one that is presented must
@@ -91,7 +90,7 @@ function accept(socket: tls.TLSSocket, options: TlsListenerOptions, sockets: Set
   socket.on('error', (error) => options.log.debug('Connection failed', { caller_addr: address, error }));
   try {
     if (socket.alpnProtocol !== 'h2') throw new FinialError('failed-precondition', 'client does not speak HTTP/2');
-    const chain = presentedChain(socket);
+    const chain = presentedChain(socket.getPeerCertificate(true));
     const certificate = chain.length === 0 ? undefined : options.verifyPeer(chain);
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -100,23 +99,6 @@ function accept(socket: tls.TLSSocket, options: TlsListenerOptions, sockets: Set
     options.log.warn('Connection refused', { caller_addr: address, error: messageOf(error) });
     socket.destroy();
   }
-}
-
-/** The chain as the client sent it, DER, leaf first; empty without a client certificate. */
-function presentedChain(socket: tls.TLSSocket): Buffer[] {
-  const chain: Buffer[] = [];
-  const seen = new Set<string>();
-  // Node's types say that this is always there; on a connection without a certificate it is not.
-  let next: tls.DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
-  while (next?.raw !== undefined && !seen.has(next.fingerprint256)) {
-    if (chain.length === LONGEST_CHAIN) {
-      throw new FinialError('unauthenticated', `certificate chain is longer than ${LONGEST_CHAIN}`);
-    }
-    seen.add(next.fingerprint256);
-    chain.push(next.raw);
-    next = next.issuerCertificate;
-  }
-  return chain;
 }
 
 function listen(server: tls.Server, { host, port }: TlsListenerOptions): Promise<number> {

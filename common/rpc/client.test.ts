@@ -6,8 +6,9 @@ import * as x509 from '@peculiar/x509';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLogger } from '../log/logger.ts';
 import { connectTls, type RpcChannel, type TlsTarget } from './client.ts';
-import { healthService, implementHealth } from './health.ts';
+import { implementHealth } from './health.ts';
 import { createRpcServer } from './server.ts';
+import { healthService } from './services.ts';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 

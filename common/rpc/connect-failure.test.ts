@@ -3,7 +3,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { connectUnix } from './client.ts';
 import { explainConnectFailure } from './connect-failure.ts';
-import { healthService } from './health.ts';
+import { healthService } from './services.ts';
 
 const wrapped = (reason: string): string =>
   `No connection established. Last error: Error: ${reason}. Resolution note: `;

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { rpcPair } from '../../test/support/rpc-pair.ts';
-import { healthService, implementHealth } from './health.ts';
+import { implementHealth } from './health.ts';
+import { healthService } from './services.ts';
 
 it('answers for the process as a whole', async () => {
   let healthy = true;

@@ -1,11 +1,6 @@
-import type { HealthDefinition } from '../../proto/gen/grpc/health/v1/Health.ts';
 import { FinialError } from '../errors.ts';
-import { implement, type ImplementedService, loadService, type ServiceRef, unary } from './service.ts';
-
-/** The standard health service of gRPC. */
-export function healthService(): ServiceRef<HealthDefinition> {
-  return loadService('grpc/health/v1/health.proto', 'grpc.health.v1.Health');
-}
+import { implement, type ImplementedService, unary } from './service.ts';
+import { healthService } from './services.ts';
 
 /**
  * Answers health checks of the whole process; List and Watch are not implemented, as in the reference.

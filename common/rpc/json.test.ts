@@ -1,16 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import type { EntryDefinition } from '../../proto/gen/spire/api/server/entry/v1/Entry.ts';
 import type { LoggerDefinition } from '../../proto/gen/spire/api/server/logger/v1/Logger.ts';
 import type { TrustDomainDefinition } from '../../proto/gen/spire/api/server/trustdomain/v1/TrustDomain.ts';
-import type { SpiffeWorkloadAPIDefinition } from '../../proto/gen/workload/SpiffeWorkloadAPI.ts';
 import { jsonText, protoJson, responseMessage } from './json.ts';
 import { loadMessage } from './message.ts';
 import { loadService } from './service.ts';
+import { entryService, workloadService } from './services.ts';
 import { fromStruct, fromValue, toStruct } from './struct.ts';
 
-const workload = loadService<SpiffeWorkloadAPIDefinition>('workload.proto', 'SpiffeWorkloadAPI');
+const workload = workloadService();
 const server = 'spire/api/server';
-const entries = loadService<EntryDefinition>(`${server}/entry/v1/entry.proto`, 'spire.api.server.entry.v1.Entry');
+const entries = entryService();
 const trustDomains = loadService<TrustDomainDefinition>(
   `${server}/trustdomain/v1/trustdomain.proto`,
   'spire.api.server.trustdomain.v1.TrustDomain',

@@ -5,9 +5,9 @@ import type {
   X509SVID__Output as TypesX509SVIDOutput,
 } from '../../proto/gen/spire/api/types/X509SVID.ts';
 import type { X509SVIDResponse, X509SVIDResponse__Output } from '../../proto/gen/workload/X509SVIDResponse.ts';
-import type { SpiffeWorkloadAPIDefinition } from '../../proto/gen/workload/SpiffeWorkloadAPI.ts';
 import { loadMessage } from './message.ts';
 import { implement, loadService, serverStream, type ServiceHandlers, unary } from './service.ts';
+import { entryService, workloadService } from './services.ts';
 
 // Both files are loaded by one process, as an agent does. Bytes as the reference encodes the same messages.
 const update = loadMessage<X509SVIDResponse, X509SVIDResponse__Output>('workload.proto', 'X509SVIDResponse');
@@ -64,11 +64,8 @@ describe('loading', () => {
 });
 
 describe('implement', () => {
-  const workload = loadService<SpiffeWorkloadAPIDefinition>('workload.proto', 'SpiffeWorkloadAPI');
-  const entries = loadService<EntryDefinition>(
-    'spire/api/server/entry/v1/entry.proto',
-    'spire.api.server.entry.v1.Entry',
-  );
+  const workload = workloadService();
+  const entries = entryService();
 
   it('refuses handlers of another shape than their method', () => {
     expect(() => implement(workload, { FetchX509SVID: unary(async () => ({})) })).toThrow('is server-stream');

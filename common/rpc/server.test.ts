@@ -1,23 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { SpiffeWorkloadAPIDefinition } from '../../proto/gen/workload/SpiffeWorkloadAPI.ts';
-import type { AgentDefinition } from '../../proto/gen/spire/api/server/agent/v1/Agent.ts';
 import { deferred, type RpcPair, type RpcPairOptions, rpcPair } from '../../test/support/rpc-pair.ts';
 import { FinialError } from '../errors.ts';
 import { type Logger, silentLogger } from '../log/logger.ts';
 import type { Call } from './call.ts';
 import { connectUnix } from './client.ts';
-import {
-  bidi,
-  encodeResponse,
-  implement,
-  type ImplementedService,
-  loadService,
-  serverStream,
-  unary,
-} from './service.ts';
+import { bidi, encodeResponse, implement, type ImplementedService, serverStream, unary } from './service.ts';
+import { agentService, workloadService } from './services.ts';
 
-const workload = loadService<SpiffeWorkloadAPIDefinition>('workload.proto', 'SpiffeWorkloadAPI');
-const agents = loadService<AgentDefinition>('spire/api/server/agent/v1/agent.proto', 'spire.api.server.agent.v1.Agent');
+const workload = workloadService();
+const agents = agentService();
 
 const pairs: RpcPair[] = [];
 async function start(services: readonly ImplementedService[], options?: RpcPairOptions): Promise<RpcPair> {

@@ -1,10 +1,11 @@
-// Generates the TypeScript types below proto/gen from the .proto files the product speaks; `--check` only compares.
-// Plain JavaScript on purpose: it runs before anything is compiled.
+// Generates the TypeScript types below proto/gen from the .proto files the product speaks, then builds and generates
+// docs/reference from the product; `--check` only compares. Plain JavaScript on purpose: the types come before a build.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { referencePages } from './reference.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
@@ -67,26 +68,39 @@ function contents(dir) {
   );
 }
 
-const scratch = mkdtempSync(path.join(tmpdir(), 'finial-generate-'));
-try {
-  generate(scratch);
-  const committed = path.join(root, 'proto/gen');
-  const have = contents(committed);
-  const want = contents(scratch);
+/** Makes the files of `folder` those of `want`, or with `--check` says where they are not. */
+function settle(folder, want) {
+  const have = contents(path.join(root, folder));
   const differing = [...new Set([...have.keys(), ...want.keys()])]
     .filter((file) => have.get(file) !== want.get(file))
     .toSorted((a, b) => (a < b ? -1 : 1));
+  if (differing.length === 0) return;
   if (process.argv.includes('--check')) {
-    for (const file of differing) console.error(`proto/gen/${file} is not what the .proto files give`);
-    if (differing.length > 0) {
-      console.error('run: npm run generate');
-      process.exitCode = 1;
-    }
-  } else if (differing.length > 0) {
-    rmSync(committed, { recursive: true, force: true });
-    cpSync(scratch, committed, { recursive: true });
-    console.log(`proto/gen: ${differing.length} files changed, ${want.size} in all`);
+    for (const file of differing)
+      console.error(`${folder}/${file} is not what its source gives; run: npm run generate`);
+    process.exitCode = 1;
+    return;
   }
+  for (const file of differing) {
+    const target = path.join(root, folder, file);
+    const text = want.get(file);
+    if (text === undefined) rmSync(target);
+    else {
+      mkdirSync(path.dirname(target), { recursive: true });
+      writeFileSync(target, text);
+    }
+  }
+  console.log(`${folder}: ${differing.length} files changed, ${want.size} in all`);
+}
+
+const scratch = mkdtempSync(path.join(tmpdir(), 'finial-generate-'));
+try {
+  generate(scratch);
+  settle('proto/gen', contents(scratch));
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
+
+const built = spawnSync(process.execPath, ['deploy/checkout/run.mjs', 'build'], { cwd: root, stdio: 'inherit' });
+if (built.status === 0) settle('docs/reference', await referencePages());
+else process.exitCode = 1;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Peer } from '../../common/rpc/call.ts';
 import type { FinialError } from '../../common/errors.ts';
 import { loadService } from '../../common/rpc/service.ts';
-import { healthService } from '../../common/rpc/health.ts';
+import { healthService } from '../../common/rpc/services.ts';
 import {
   addNode,
   type Harness,

@@ -1,10 +1,10 @@
 import { implementHealth } from '../../common/rpc/health.ts';
 import type { ImplementedService } from '../../common/rpc/service.ts';
 import type { Logger } from '../../common/log/logger.ts';
-import { agentService, type AgentServiceDeps } from './agent/service.ts';
-import { bundleService, type BundleServiceDeps } from './bundle/service.ts';
-import { entryService, type EntryServiceDeps } from './entry/service.ts';
-import { svidService, type SvidServiceDeps } from './svid/service.ts';
+import { agentApi, type AgentServiceDeps } from './agent/service.ts';
+import { bundleApi, type BundleServiceDeps } from './bundle/service.ts';
+import { entryApi, type EntryServiceDeps } from './entry/service.ts';
+import { svidApi, type SvidServiceDeps } from './svid/service.ts';
 
 export type ServicesDeps = AgentServiceDeps &
   BundleServiceDeps &
@@ -16,7 +16,7 @@ export function apiServices(deps: ServicesDeps): {
   readonly tcp: readonly ImplementedService[];
   readonly local: readonly ImplementedService[];
 } {
-  const shared = [agentService(deps), bundleService(deps), entryService(deps), svidService(deps)];
+  const shared = [agentApi(deps), bundleApi(deps), entryApi(deps), svidApi(deps)];
   return { tcp: shared, local: [...shared, implementHealth(() => isServing(deps))] };
 }
 

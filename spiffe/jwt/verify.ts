@@ -7,7 +7,7 @@ import { pathOf, type SpiffeId, trustDomainOf } from '../id.ts';
 import type { JsonValue } from '../json.ts';
 import type { TrustDomain } from '../trust-domain.ts';
 import { fitsAlgorithm } from './algorithm.ts';
-import { quote, quoteAll } from './quote.ts';
+import { goQuote, goQuoteAll } from '../go-quote.ts';
 import { type CompactToken, readClaims, readToken, type SvidClaims } from './token.ts';
 
 /** What a token is judged by. */
@@ -102,12 +102,12 @@ function candidates(
   const trustDomain = trustDomainOf(id);
   const authorities = authoritiesOf(trustDomain);
   if (authorities === undefined || (keyId === undefined && authorities.length === 0)) {
-    throw untrusted(`no keys found for trust domain ${quote(trustDomain)}`);
+    throw untrusted(`no keys found for trust domain ${goQuote(trustDomain)}`);
   }
   if (keyId === undefined) return authorities;
   const named = authorities.filter((authority) => authority.keyId === keyId);
   if (named.length === 0) {
-    throw untrusted(`public key ${quote(keyId)} not found in trust domain ${quote(trustDomain)}`);
+    throw untrusted(`public key ${goQuote(keyId)} not found in trust domain ${goQuote(trustDomain)}`);
   }
   return named;
 }
@@ -144,7 +144,7 @@ function keyOf(authority: JwtAuthority): KeyObject {
 
 function checkAudience({ audience }: SvidClaims, expected: readonly string[]): void {
   if (audience.some((value) => expected.includes(value))) return;
-  throw untrusted(`expected audience in ${quoteAll(expected)} (audience=${quoteAll(audience)})`);
+  throw untrusted(`expected audience in ${goQuoteAll(expected)} (audience=${goQuoteAll(audience)})`);
 }
 
 function checkTimes({ notBefore, expiresAt, issuedAt }: SvidClaims, now: number, leeway: number): void {

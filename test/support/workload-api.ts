@@ -1,6 +1,6 @@
 import { requireSecurityHeader } from '../../agent/api/workload/security-header.ts';
 import { workloadApi } from '../../agent/api/workload/service.ts';
-import { type WorkloadApiConfig, workloadService } from '../../agent/api/workload/dependencies.ts';
+import { type WorkloadApiConfig } from '../../agent/api/workload/dependencies.ts';
 import type { HeldX509Svid, WorkloadCache } from '../../agent/cache/contract.ts';
 import { createWorkloadCache } from '../../agent/cache/workload-cache.ts';
 import type { AgentEntry } from '../../agent/server-client/contract.ts';
@@ -11,6 +11,7 @@ import type { LogFields, Logger } from '../../common/log/logger.ts';
 import type { PeerProcess } from '../../common/net/peer-process.ts';
 import { silentLogger } from '../../common/log/logger.ts';
 import type { CallOptions, RpcChannel } from '../../common/rpc/client.ts';
+import { workloadService } from '../../common/rpc/services.ts';
 import type { JWTBundlesResponse__Output } from '../../proto/gen/workload/JWTBundlesResponse.ts';
 import type { X509BundlesResponse__Output } from '../../proto/gen/workload/X509BundlesResponse.ts';
 import type { X509SVIDResponse__Output } from '../../proto/gen/workload/X509SVIDResponse.ts';

@@ -1,8 +1,6 @@
 import type { Clock } from '../../../common/clock.ts';
 import type { Logger } from '../../../common/log/logger.ts';
 import type { Peer } from '../../../common/rpc/call.ts';
-import { loadService, type ServiceRef } from '../../../common/rpc/service.ts';
-import type { SpiffeWorkloadAPIDefinition } from '../../../proto/gen/workload/SpiffeWorkloadAPI.ts';
 import type { Selector } from '../../../spiffe/selector.ts';
 import type { JwtSvidCache, WorkloadCache } from '../../cache/contract.ts';
 
@@ -24,9 +22,4 @@ export interface WorkloadApiDependencies {
   readonly log: Logger;
   /** Whether the operator lets this selector appear in the log (`log_selectors`). */
   isLoggable(selector: Selector): boolean;
-}
-
-/** The service of the SPIFFE Workload API. */
-export function workloadService(): ServiceRef<SpiffeWorkloadAPIDefinition> {
-  return loadService('workload.proto', 'SpiffeWorkloadAPI');
 }

@@ -1,10 +1,11 @@
 import type { ServerStreamHandler } from '../../../common/rpc/call.ts';
 import { encodeResponse } from '../../../common/rpc/service.ts';
+import { workloadService } from '../../../common/rpc/services.ts';
 import type { JWTBundlesRequest__Output } from '../../../proto/gen/workload/JWTBundlesRequest.ts';
 import type { JWTBundlesResponse } from '../../../proto/gen/workload/JWTBundlesResponse.ts';
 import { jwksOf } from '../../../spiffe/bundle/json.ts';
 import { bundleMap, bundleStream } from './bundle-stream.ts';
-import { type WorkloadApiDependencies, workloadService } from './dependencies.ts';
+import { type WorkloadApiDependencies } from './dependencies.ts';
 import { encodeOnce } from './encoded.ts';
 
 /** SPIFFE Workload API 6.2.2: the JWT bundles as JWK Sets. */

@@ -1,9 +1,10 @@
 import type { ServerStreamHandler } from '../../../common/rpc/call.ts';
 import { encodeResponse } from '../../../common/rpc/service.ts';
+import { workloadService } from '../../../common/rpc/services.ts';
 import type { X509BundlesRequest__Output } from '../../../proto/gen/workload/X509BundlesRequest.ts';
 import type { X509BundlesResponse } from '../../../proto/gen/workload/X509BundlesResponse.ts';
 import { bundleMap, bundleStream } from './bundle-stream.ts';
-import { type WorkloadApiDependencies, workloadService } from './dependencies.ts';
+import { type WorkloadApiDependencies } from './dependencies.ts';
 import { encodeOnce } from './encoded.ts';
 import { x509BundleDer } from './fetch-x509-svid.ts';
 

@@ -1,6 +1,7 @@
 import { FinialError } from '../../../common/errors.ts';
 import type { ServerStreamHandler } from '../../../common/rpc/call.ts';
 import { encodeResponse } from '../../../common/rpc/service.ts';
+import { workloadService } from '../../../common/rpc/services.ts';
 import type { X509SVID } from '../../../proto/gen/workload/X509SVID.ts';
 import type { X509SVIDRequest__Output } from '../../../proto/gen/workload/X509SVIDRequest.ts';
 import type { X509SVIDResponse } from '../../../proto/gen/workload/X509SVIDResponse.ts';
@@ -9,7 +10,7 @@ import { trustDomainId } from '../../../spiffe/id.ts';
 import { onePerHint } from '../../../spiffe/registration/hint.ts';
 import type { Identity, WorkloadUpdate } from '../../cache/contract.ts';
 import { callLog, noIdentity } from './caller.ts';
-import { type WorkloadApiDependencies, workloadService } from './dependencies.ts';
+import { type WorkloadApiDependencies } from './dependencies.ts';
 import { encodeOnce, onChange } from './encoded.ts';
 
 /** SPIFFE Workload API 5.2.1: the caller's identities with their keys, and all of them again on each change. */

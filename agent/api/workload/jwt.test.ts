@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { FinialError } from '../../../common/errors.ts';
+import { workloadService } from '../../../common/rpc/services.ts';
 import { fromStruct } from '../../../common/rpc/struct.ts';
 import { readUnverifiedJwtSvid } from '../../../spiffe/jwt/verify.ts';
 import { parseTrustDomain } from '../../../spiffe/trust-domain.ts';
@@ -10,7 +11,6 @@ import {
   workloadApiFixture,
   withHeader,
 } from '../../../test/support/workload-api.ts';
-import { workloadService } from './dependencies.ts';
 
 const fixtures: WorkloadApiFixture[] = [];
 async function start(...config: Parameters<typeof workloadApiFixture>): Promise<WorkloadApiFixture> {

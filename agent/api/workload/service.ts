@@ -1,5 +1,6 @@
 import { implement, type ImplementedService, serverStream, unary } from '../../../common/rpc/service.ts';
-import { type WorkloadApiDependencies, workloadService } from './dependencies.ts';
+import { workloadService } from '../../../common/rpc/services.ts';
+import { type WorkloadApiDependencies } from './dependencies.ts';
 import { fetchJwtBundles } from './fetch-jwt-bundles.ts';
 import { fetchJwtSvid } from './fetch-jwt-svid.ts';
 import { fetchX509Bundles } from './fetch-x509-bundles.ts';

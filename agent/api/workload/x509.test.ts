@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
+import { workloadService } from '../../../common/rpc/services.ts';
 import { parseTrustDomain } from '../../../spiffe/trust-domain.ts';
 import { parseCertificates, spiffeIdOf } from '../../../spiffe/x509/certificate.ts';
 import { verifyX509Svid } from '../../../spiffe/x509/verify.ts';
@@ -15,7 +16,6 @@ import {
   workloadApiFixture,
   withHeader,
 } from '../../../test/support/workload-api.ts';
-import { workloadService } from './dependencies.ts';
 
 const fixtures: WorkloadApiFixture[] = [];
 async function start(...config: Parameters<typeof workloadApiFixture>): Promise<WorkloadApiFixture> {

@@ -10,13 +10,14 @@ import { type ChangingQueries, change, type StoreContext } from './changes.ts';
 import type { BundleStore } from './contract.ts';
 import type { ColumnValues, Queries } from './database.ts';
 import { sqlError } from './errors.ts';
-import { scan } from './paging.ts';
+import { type Rows, scan } from './paging.ts';
 import type { BundleTable, Count } from './tables.ts';
 import { template } from './templates.ts';
 
 type BundleRow = Selectable<BundleTable>;
 type FindRow = (tx: Queries, trustDomainId: string) => Promise<readonly BundleRow[]>;
 
+/** Bundles in SQL, of the own trust domain and of others. */
 export function bundleStore(context: StoreContext): BundleStore {
   const { database, log } = context;
   const { values } = database;
@@ -30,17 +31,7 @@ export function bundleStore(context: StoreContext): BundleStore {
         page,
         windowed: false,
         maxId: () => Promise.resolve(0),
-        fetch: ({ after }, limit) =>
-          database.read(async (tx) => {
-            const rows = await tx
-              .selectFrom('bundles')
-              .selectAll()
-              .where('id', '>', after)
-              .orderBy('id')
-              .limit(limit)
-              .execute();
-            return { items: rows.map(toBundle), matched: rows.length, lastId: rows.at(-1)?.id ?? 0 };
-          }),
+        fetch: ({ after }, limit) => database.read((tx) => fetchBundles(tx, after, limit)),
       });
       return { bundles: items, nextToken };
     },
@@ -85,6 +76,11 @@ export function bundleStore(context: StoreContext): BundleStore {
         return true;
       }),
   };
+}
+
+async function fetchBundles(tx: Queries, after: number, limit: number): Promise<Rows<Bundle>> {
+  const rows = await tx.selectFrom('bundles').selectAll().where('id', '>', after).orderBy('id').limit(limit).execute();
+  return { items: rows.map(toBundle), matched: rows.length, lastId: rows.at(-1)?.id ?? 0 };
 }
 
 async function stored(tx: Queries, find: FindRow, trustDomain: TrustDomain): Promise<Bundle | undefined> {

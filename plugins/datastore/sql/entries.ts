@@ -1,6 +1,6 @@
 import type { Entry } from '../../../spiffe/registration/entry.ts';
 import { change, listEvents, type StoreContext } from './changes.ts';
-import type { EntryStore } from './contract.ts';
+import type { ChangeEvent, EntryStore } from './contract.ts';
 import type { Queries } from './database.ts';
 import { type EntryCondition, entryCondition } from './entry-filter.ts';
 import type { EntryReader } from './entry-reader.ts';
@@ -11,6 +11,7 @@ import type { Count } from './tables.ts';
 /** Entries deleted in one transaction when pruning. */
 const PRUNE_ROWS = 100;
 
+/** Registration entries in SQL. */
 export function entryStore(context: StoreContext, reader: EntryReader, writer: EntryWriter): EntryStore {
   const { database, changes, log } = context;
   const maxId = (): Promise<number> => database.read((tx) => highestId(tx));
@@ -46,35 +47,30 @@ export function entryStore(context: StoreContext, reader: EntryReader, writer: E
       const pruned: Entry[] = [];
       for (;;) {
         const { entries, more } = await change(context, (write) => writer.prune(write, expiresBefore, PRUNE_ROWS));
-        for (const entry of entries) {
-          pruned.push(entry);
-          log.info('Pruned an expired registration', {
-            entry_id: entry.id,
-            spiffe_id: entry.spiffeId,
-            parent_id: entry.parentId,
-          });
+        pruned.push(...entries);
+        for (const { id: entry_id, spiffeId: spiffe_id, parentId: parent_id } of entries) {
+          log.info('Pruned an expired registration', { entry_id, spiffe_id, parent_id });
         }
         if (!more) return pruned;
         await pause();
       }
     },
 
-    events: (after) =>
-      listEvents(after, (last, limit) =>
-        database.read((tx) =>
-          tx
-            .selectFrom('registered_entries_events')
-            .select(['id', 'entry_id'])
-            .where('id', '>', last)
-            .orderBy('id')
-            .limit(limit)
-            .execute()
-            .then((rows) => rows.map((row) => ({ eventId: row.id, key: row.entry_id ?? '' }))),
-        ),
-      ),
+    events: (after) => listEvents(after, (last, limit) => database.read((tx) => entryEvents(tx, last, limit))),
 
     onChange: (listener) => changes.entries.subscribe(listener),
   };
+}
+
+async function entryEvents(tx: Queries, after: number, limit: number): Promise<readonly ChangeEvent[]> {
+  const rows = await tx
+    .selectFrom('registered_entries_events')
+    .select(['id', 'entry_id'])
+    .where('id', '>', after)
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  return rows.map((row) => ({ eventId: row.id, key: row.entry_id ?? '' }));
 }
 
 async function highestId(tx: Queries): Promise<number> {

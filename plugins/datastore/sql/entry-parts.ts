@@ -22,6 +22,23 @@ export interface EntryParts {
   deleteEntries(tx: Queries, rowIds: readonly number[]): Promise<void>;
 }
 
+/** Stands in for a row where only the names and kinds of its columns count. */
+const NO_ENTRY = {
+  entry_id: '',
+  spiffe_id: '',
+  parent_id: '',
+  ttl: 0,
+  admin: false,
+  downstream: false,
+  expiry: 0,
+  revision_number: 0,
+  store_svid: false,
+  hint: '',
+  jwt_svid_ttl: 0,
+  additional_attributes: null,
+};
+
+/** The statements are prepared once; values are what changes. */
 export function entryParts(values: ColumnValues): EntryParts {
   const deleteBundles = listTemplate(0, (tx, ids) =>
     tx.deleteFrom('federated_registration_entries').where('registered_entry_id', 'in', ids),
@@ -38,21 +55,7 @@ export function entryParts(values: ColumnValues): EntryParts {
   const insertDnsName = insertTemplate('dns_names', { ...stamps(0), registered_entry_id: 0, value: '' });
 
   const parts: EntryParts = {
-    insertEntry: insertTemplate('registered_entries', {
-      ...stamps(0),
-      entry_id: '',
-      spiffe_id: '',
-      parent_id: '',
-      ttl: 0,
-      admin: false,
-      downstream: false,
-      expiry: 0,
-      revision_number: 0,
-      store_svid: false,
-      hint: '',
-      jwt_svid_ttl: 0,
-      additional_attributes: null,
-    }),
+    insertEntry: insertTemplate('registered_entries', { ...stamps(0), ...NO_ENTRY }),
 
     async addSelectors(tx, now, rowId, selectors) {
       for (const { type, value } of selectors) {

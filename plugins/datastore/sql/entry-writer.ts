@@ -46,6 +46,7 @@ const ENTRY_FIELDS: readonly EntryField[] = [
   'additionalAttributes',
 ];
 
+/** Registration entries as rows of several tables. */
 export function entryWriter(context: Pick<StoreContext, 'database' | 'newId'>, reader: EntryReader): EntryWriter {
   const parts = entryParts(context.database.values);
 
@@ -73,28 +74,8 @@ export function entryWriter(context: Pick<StoreContext, 'database' | 'newId'>, r
       return { entry: await existing(write.tx, reader, id), existing: false };
     },
 
-    async update(write, entry, fields) {
-      const named = new Set(fields ?? ENTRY_FIELDS);
-      validateUpdate(entry, named);
-      const found = await reader.byId(write.tx, entry.id);
-      if (found === undefined) throw notFound();
-      const storeSvid = named.has('storeSvid') ? (entry.storeSvid ?? false) : found.entry.storeSvid;
-      if (storeSvid && (named.has('storeSvid') || named.has('selectors'))) {
-        requireOneType(named.has('selectors') ? (entry.selectors ?? []) : found.entry.selectors);
-      }
-      const time = context.database.values.time(write.now);
-      await write.tx
-        .updateTable('registered_entries')
-        .set({ ...changedColumns(entry, named), updated_at: time })
-        .set((eb) => ({ revision_number: sql<number>`${eb.ref('revision_number')} + 1` }))
-        .where('id', '=', found.row.id)
-        .execute();
-      if (named.has('federatesWith')) await parts.setBundles(write.tx, found.row.id, entry.federatesWith ?? []);
-      if (named.has('selectors')) await parts.setSelectors(write.tx, write.now, found.row.id, entry.selectors ?? []);
-      if (named.has('dnsNames')) await parts.setDnsNames(write.tx, write.now, found.row.id, entry.dnsNames ?? []);
-      await write.entriesChanged([entry.id]);
-      return existing(write.tx, reader, entry.id);
-    },
+    update: (write, entry, fields) =>
+      updateEntry(write, context.database.values, parts, reader, entry, new Set(fields ?? ENTRY_FIELDS)),
 
     async delete(write, entryId) {
       const found = await reader.byId(write.tx, entryId);
@@ -104,14 +85,7 @@ export function entryWriter(context: Pick<StoreContext, 'database' | 'newId'>, r
     },
 
     async prune(write, expiresBefore, limit) {
-      const rows = await write.tx
-        .selectFrom('registered_entries')
-        .selectAll()
-        .where('expiry', '!=', 0)
-        .where('expiry', '<', expiresBefore)
-        .orderBy('id')
-        .limit(limit)
-        .execute();
+      const rows = await expiredRows(write.tx, expiresBefore, limit);
       const entries = await reader.hydrate(write.tx, rows);
       if (rows.length > 0) await deleteRows(write, rows, entries);
       return { entries, more: rows.length === limit };
@@ -127,6 +101,17 @@ export function entryWriter(context: Pick<StoreContext, 'database' | 'newId'>, r
       return rows.length === 0 ? [] : deleteRows(write, rows, await reader.hydrate(write.tx, rows));
     },
   };
+}
+
+function expiredRows(tx: Queries, expiresBefore: number, limit: number): Promise<readonly EntryRow[]> {
+  return tx
+    .selectFrom('registered_entries')
+    .selectAll()
+    .where('expiry', '!=', 0)
+    .where('expiry', '<', expiresBefore)
+    .orderBy('id')
+    .limit(limit)
+    .execute();
 }
 
 /** The entry with the same SPIFFE ID, parent and set of selectors; of several the first. */
@@ -146,6 +131,36 @@ async function findSimilar(
     .limit(1)
     .executeTakeFirst();
   return row === undefined ? undefined : (await reader.hydrate(tx, [row]))[0];
+}
+
+async function updateEntry(
+  write: ChangingQueries,
+  values: ColumnValues,
+  parts: EntryParts,
+  reader: EntryReader,
+  entry: Pick<Entry, 'id'> & Partial<Entry>,
+  named: ReadonlySet<EntryField>,
+): Promise<Entry> {
+  validateUpdate(entry, named);
+  const { tx, now } = write;
+  const found = await reader.byId(tx, entry.id);
+  if (found === undefined) throw notFound();
+  const storeSvid = named.has('storeSvid') ? (entry.storeSvid ?? false) : found.entry.storeSvid;
+  if (storeSvid && (named.has('storeSvid') || named.has('selectors'))) {
+    requireOneType(named.has('selectors') ? (entry.selectors ?? []) : found.entry.selectors);
+  }
+  const { id: rowId } = found.row;
+  await tx
+    .updateTable('registered_entries')
+    .set({ ...changedColumns(entry, named), updated_at: values.time(now) })
+    .set((eb) => ({ revision_number: sql<number>`${eb.ref('revision_number')} + 1` }))
+    .where('id', '=', rowId)
+    .execute();
+  if (named.has('federatesWith')) await parts.setBundles(tx, rowId, entry.federatesWith ?? []);
+  if (named.has('selectors')) await parts.setSelectors(tx, now, rowId, entry.selectors ?? []);
+  if (named.has('dnsNames')) await parts.setDnsNames(tx, now, rowId, entry.dnsNames ?? []);
+  await write.entriesChanged([entry.id]);
+  return existing(tx, reader, entry.id);
 }
 
 async function insertEntry(

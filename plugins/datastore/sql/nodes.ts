@@ -3,7 +3,7 @@ import type { AttestedNode } from '../../../spiffe/registration/node.ts';
 import { formatSelector, type Selector, selectorKeys } from '../../../spiffe/selector.ts';
 import type { SpiffeId } from '../../../spiffe/id.ts';
 import { type ChangingQueries, change, listEvents, type StoreContext } from './changes.ts';
-import type { NodeStore } from './contract.ts';
+import type { ChangeEvent, NodeStore } from './contract.ts';
 import type { ColumnValues, Queries } from './database.ts';
 import { distinct } from './entry-filter.ts';
 import type { EntryWriter } from './entry-writer.ts';
@@ -15,6 +15,7 @@ import type { Count, DbTime, NodeTable } from './tables.ts';
 
 type NodeChange = Parameters<NodeStore['update']>[1];
 
+/** Attested nodes in SQL. */
 export function nodeStore(context: StoreContext, reader: NodeReader, entries: EntryWriter): NodeStore {
   const { database, changes, log } = context;
   const { values } = database;
@@ -49,48 +50,23 @@ export function nodeStore(context: StoreContext, reader: NodeReader, entries: En
 
     update: (id, wanted) =>
       change(context, async (write) => {
-        const time = values.time(write.now);
-        const { numUpdatedRows } = await write.tx
-          .updateTable('attested_node_entries')
-          .set({ ...changedColumns(values, wanted), updated_at: time })
-          .where('spiffe_id', '=', id)
-          .executeTakeFirstOrThrow();
-        if (numUpdatedRows === 0n) throw notFound();
-        await write.nodesChanged([id]);
+        await updateNode(write, values, id, wanted);
         return wholeNode(write.tx, reader, id);
       }),
 
     delete: (id) =>
       change(context, async (write) => {
         const node = await wholeNode(write.tx, reader, id);
-        if (node.attestationType === 'join_token') {
-          for (const entry of await entries.deleteJoinTokenAliases(write, id)) {
-            log.info('Cascade-deleted registration entry on attested node deletion', {
-              entry_id: entry.id,
-              spiffe_id: entry.spiffeId,
-              parent_id: entry.parentId,
-            });
-          }
+        const aliases = node.attestationType === 'join_token' ? await entries.deleteJoinTokenAliases(write, id) : [];
+        for (const { id: entry_id, spiffeId: spiffe_id, parentId: parent_id } of aliases) {
+          const about = { entry_id, spiffe_id, parent_id };
+          log.info('Cascade-deleted registration entry on attested node deletion', about);
         }
-        await write.tx.deleteFrom('node_resolver_map_entries').where('spiffe_id', '=', id).execute();
-        await write.tx.deleteFrom('attested_node_entries').where('spiffe_id', '=', id).execute();
-        await write.nodesChanged([id]);
+        await deleteNode(write, id);
         return node;
       }),
 
-    events: (after) =>
-      listEvents(after, (last, limit) =>
-        database.read((tx) =>
-          tx
-            .selectFrom('attested_node_entries_events')
-            .select(['id', 'spiffe_id'])
-            .where('id', '>', last)
-            .orderBy('id')
-            .limit(limit)
-            .execute()
-            .then((rows) => rows.map((row) => ({ eventId: row.id, key: row.spiffe_id ?? '' }))),
-        ),
-      ),
+    events: (after) => listEvents(after, (last, limit) => database.read((tx) => nodeEvents(tx, last, limit))),
 
     onChange: (listener) => changes.nodes.subscribe(listener),
   };
@@ -124,6 +100,28 @@ async function saveAttested(
   }
   await replaceSelectors(write.tx, time, node.id, await reader.selectors(write.tx, node.id), node.selectors);
   await write.nodesChanged([node.id]);
+}
+
+/** @throws FinialError `not-found` */
+async function updateNode(
+  write: ChangingQueries,
+  values: ColumnValues,
+  id: SpiffeId,
+  wanted: NodeChange,
+): Promise<void> {
+  const { numUpdatedRows } = await write.tx
+    .updateTable('attested_node_entries')
+    .set({ ...changedColumns(values, wanted), updated_at: values.time(write.now) })
+    .where('spiffe_id', '=', id)
+    .executeTakeFirstOrThrow();
+  if (numUpdatedRows === 0n) throw notFound();
+  await write.nodesChanged([id]);
+}
+
+async function deleteNode(write: ChangingQueries, id: SpiffeId): Promise<void> {
+  await write.tx.deleteFrom('node_resolver_map_entries').where('spiffe_id', '=', id).execute();
+  await write.tx.deleteFrom('attested_node_entries').where('spiffe_id', '=', id).execute();
+  await write.nodesChanged([id]);
 }
 
 /** Touches only the rows that differ: an agent usually attests again with the same selectors. */
@@ -170,6 +168,17 @@ async function wholeNode(tx: Queries, reader: NodeReader, id: SpiffeId): Promise
   const [node] = await reader.hydrate(tx, [row], true);
   if (node === undefined) throw sqlError('data-loss', 'the stored agent is malformed');
   return node;
+}
+
+async function nodeEvents(tx: Queries, after: number, limit: number): Promise<readonly ChangeEvent[]> {
+  const rows = await tx
+    .selectFrom('attested_node_entries_events')
+    .select(['id', 'spiffe_id'])
+    .where('id', '>', after)
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  return rows.map((row) => ({ eventId: row.id, key: row.spiffe_id ?? '' }));
 }
 
 async function highestId(tx: Queries): Promise<number> {

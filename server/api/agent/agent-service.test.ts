@@ -1,19 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FinialError } from '../../../common/errors.ts';
 import type { RpcChannel } from '../../../common/rpc/client.ts';
-import { loadService } from '../../../common/rpc/service.ts';
+import { agentService } from '../../../common/rpc/services.ts';
 import type { ServerNodeAttestor } from '../../../plugins/node-attestor/contract.ts';
-import type { AgentDefinition } from '../../../proto/gen/spire/api/server/agent/v1/Agent.ts';
 import { parseCertificate, spiffeIdOf } from '../../../spiffe/x509/certificate.ts';
 import { createCsr } from '../../../spiffe/x509/csr.ts';
 import { generateSigner } from '../../../spiffe/x509/key.ts';
 import { encodeName } from '../../../spiffe/x509/name.ts';
 import { addNode, type Harness, id, localPeer, openHarness, remotePeer } from '../../../test/support/server-api.ts';
 
-const service = loadService<AgentDefinition>(
-  'spire/api/server/agent/v1/agent.proto',
-  'spire.api.server.agent.v1.Agent',
-);
+const service = agentService();
 const one = id('/spire/agent/test/one');
 const oneId = { trust_domain: 'example.org', path: '/spire/agent/test/one' };
 const signer = await generateSigner('ec-p256');

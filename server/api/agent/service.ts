@@ -1,6 +1,6 @@
-import { implement, type ImplementedService, loadService, unary, bidi } from '../../../common/rpc/service.ts';
+import { implement, type ImplementedService, unary, bidi } from '../../../common/rpc/service.ts';
+import { agentService } from '../../../common/rpc/services.ts';
 import type { DataStore } from '../../../plugins/datastore/sql/contract.ts';
-import type { AgentDefinition } from '../../../proto/gen/spire/api/server/agent/v1/Agent.ts';
 import type { AttestDeps } from '../../attestation/attest.ts';
 import { attestAgent } from './attest-agent.ts';
 import { banAgent } from './ban-agent.ts';
@@ -14,12 +14,8 @@ import { renewAgent } from './renew-agent.ts';
 
 export type AgentServiceDeps = AttestDeps & CreateJoinTokenDeps & Pick<DataStore, 'nodes'>;
 
-export function agentService(deps: AgentServiceDeps): ImplementedService {
-  const service = loadService<AgentDefinition>(
-    'spire/api/server/agent/v1/agent.proto',
-    'spire.api.server.agent.v1.Agent',
-  );
-  return implement(service, {
+export function agentApi(deps: AgentServiceDeps): ImplementedService {
+  return implement(agentService(), {
     CountAgents: unary(countAgents(deps)),
     ListAgents: unary(listAgents(deps)),
     GetAgent: unary(getAgent(deps)),

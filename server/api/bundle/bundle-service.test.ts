@@ -1,14 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RpcChannel } from '../../../common/rpc/client.ts';
-import { loadService } from '../../../common/rpc/service.ts';
-import type { BundleDefinition } from '../../../proto/gen/spire/api/server/bundle/v1/Bundle.ts';
+import { bundleService } from '../../../common/rpc/services.ts';
 import { generateSigner } from '../../../spiffe/x509/key.ts';
 import { type Harness, localPeer, openHarness, remotePeer, trustDomain } from '../../../test/support/server-api.ts';
 
-const service = loadService<BundleDefinition>(
-  'spire/api/server/bundle/v1/bundle.proto',
-  'spire.api.server.bundle.v1.Bundle',
-);
+const service = bundleService();
 
 let harness: Harness;
 let local: RpcChannel;

@@ -1,6 +1,6 @@
-import { implement, type ImplementedService, loadService, unary } from '../../../common/rpc/service.ts';
+import { implement, type ImplementedService, unary } from '../../../common/rpc/service.ts';
+import { bundleService } from '../../../common/rpc/services.ts';
 import type { BundleStore } from '../../../plugins/datastore/sql/contract.ts';
-import type { BundleDefinition } from '../../../proto/gen/spire/api/server/bundle/v1/Bundle.ts';
 import type { TrustDomain } from '../../../spiffe/trust-domain.ts';
 import type { LocalBundle } from '../../bundle/local-bundle.ts';
 import { appendBundle } from './append-bundle.ts';
@@ -15,12 +15,8 @@ export interface BundleServiceDeps {
 }
 
 /** Bundles of other trust domains and of downstream servers are not served yet; their methods answer Unimplemented. */
-export function bundleService(deps: BundleServiceDeps): ImplementedService {
-  const service = loadService<BundleDefinition>(
-    'spire/api/server/bundle/v1/bundle.proto',
-    'spire.api.server.bundle.v1.Bundle',
-  );
-  return implement(service, {
+export function bundleApi(deps: BundleServiceDeps): ImplementedService {
+  return implement(bundleService(), {
     GetBundle: unary(getBundle(deps)),
     CountBundles: unary(countBundles(deps)),
     AppendBundle: unary(appendBundle(deps)),

@@ -1,14 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RpcChannel } from '../../../common/rpc/client.ts';
-import { loadService } from '../../../common/rpc/service.ts';
-import type { EntryDefinition } from '../../../proto/gen/spire/api/server/entry/v1/Entry.ts';
+import { entryService } from '../../../common/rpc/services.ts';
 import type { Entry } from '../../../proto/gen/spire/api/types/Entry.ts';
 import { addNode, type Harness, id, localPeer, newEntry, openHarness } from '../../../test/support/server-api.ts';
 
-const service = loadService<EntryDefinition>(
-  'spire/api/server/entry/v1/entry.proto',
-  'spire.api.server.entry.v1.Entry',
-);
+const service = entryService();
 const at = (path: string, trust_domain = 'example.org') => ({ trust_domain, path });
 
 /** Everything set, so that nothing can be lost on the way without being missed. */

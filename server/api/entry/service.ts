@@ -1,6 +1,6 @@
-import { bidi, implement, type ImplementedService, loadService, unary } from '../../../common/rpc/service.ts';
+import { bidi, implement, type ImplementedService, unary } from '../../../common/rpc/service.ts';
+import { entryService } from '../../../common/rpc/services.ts';
 import type { EntryStore } from '../../../plugins/datastore/sql/contract.ts';
-import type { EntryDefinition } from '../../../proto/gen/spire/api/server/entry/v1/Entry.ts';
 import type { TrustDomain } from '../../../spiffe/trust-domain.ts';
 import type { EntryIndex } from '../../entries/entry-index.ts';
 import { batchCreateEntry } from './batch-create-entry.ts';
@@ -19,12 +19,8 @@ export interface EntryServiceDeps {
   readonly index: Pick<EntryIndex, 'authorized'>;
 }
 
-export function entryService(deps: EntryServiceDeps): ImplementedService {
-  const service = loadService<EntryDefinition>(
-    'spire/api/server/entry/v1/entry.proto',
-    'spire.api.server.entry.v1.Entry',
-  );
-  return implement(service, {
+export function entryApi(deps: EntryServiceDeps): ImplementedService {
+  return implement(entryService(), {
     CountEntries: unary(countEntries(deps)),
     ListEntries: unary(listEntries(deps)),
     GetEntry: unary(getEntry(deps)),

@@ -1,14 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadService } from '../../../common/rpc/service.ts';
-import type { EntryDefinition } from '../../../proto/gen/spire/api/server/entry/v1/Entry.ts';
+import { entryService } from '../../../common/rpc/services.ts';
 import type { SyncAuthorizedEntriesRequest } from '../../../proto/gen/spire/api/server/entry/v1/SyncAuthorizedEntriesRequest.ts';
 import type { SyncAuthorizedEntriesResponse__Output as Response } from '../../../proto/gen/spire/api/server/entry/v1/SyncAuthorizedEntriesResponse.ts';
 import { addNode, type Harness, id, newEntry, openHarness, remotePeer } from '../../../test/support/server-api.ts';
 
-const service = loadService<EntryDefinition>(
-  'spire/api/server/entry/v1/entry.proto',
-  'spire.api.server.entry.v1.Entry',
-);
+const service = entryService();
 const agent = id('/spire/agent/test/one');
 
 let harness: Harness;

@@ -1,6 +1,5 @@
 import { connectUnix } from '../../../common/rpc/client.ts';
-import { loadService } from '../../../common/rpc/service.ts';
-import type { BundleDefinition } from '../../../proto/gen/spire/api/server/bundle/v1/Bundle.ts';
+import { bundleService } from '../../../common/rpc/services.ts';
 
 /**
  * Asks this server for its bundle over its own admin socket, as a client would.
@@ -8,13 +7,9 @@ import type { BundleDefinition } from '../../../proto/gen/spire/api/server/bundl
  * @throws FinialError when it does not answer
  */
 export async function fetchOwnBundle(socketPath: string, signal: AbortSignal): Promise<void> {
-  const service = loadService<BundleDefinition>(
-    'spire/api/server/bundle/v1/bundle.proto',
-    'spire.api.server.bundle.v1.Bundle',
-  );
   const channel = connectUnix(socketPath);
   try {
-    await channel.call(service, 'GetBundle', {}, { signal });
+    await channel.call(bundleService(), 'GetBundle', {}, { signal });
   } finally {
     channel.close();
   }

@@ -1,12 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadService } from '../../../common/rpc/service.ts';
-import type { EntryDefinition } from '../../../proto/gen/spire/api/server/entry/v1/Entry.ts';
+import { entryService } from '../../../common/rpc/services.ts';
 import { addNode, type Harness, id, openHarness, remotePeer } from '../../../test/support/server-api.ts';
 
-const entries = loadService<EntryDefinition>(
-  'spire/api/server/entry/v1/entry.proto',
-  'spire.api.server.entry.v1.Entry',
-);
+const entries = entryService();
 const agent = id('/spire/agent/test/one');
 
 describe('an agent on each call', () => {

@@ -1,6 +1,6 @@
 import { FinialError } from '../../../common/errors.ts';
-import { implement, type ImplementedService, loadService, unary } from '../../../common/rpc/service.ts';
-import type { SVIDDefinition } from '../../../proto/gen/spire/api/server/svid/v1/SVID.ts';
+import { implement, type ImplementedService, unary } from '../../../common/rpc/service.ts';
+import { svidService } from '../../../common/rpc/services.ts';
 import { batchNewX509Svid } from './batch-new-x509-svid.ts';
 import { mintJwtSvid } from './mint-jwt-svid.ts';
 import { mintX509Svid } from './mint-x509-svid.ts';
@@ -10,9 +10,8 @@ import type { JwtDeps, LookupDeps, X509Deps } from './ports.ts';
 export type SvidServiceDeps = X509Deps & JwtDeps & LookupDeps;
 
 /** WIT-SVIDs and downstream authorities are not served yet; their methods answer Unimplemented. */
-export function svidService(deps: SvidServiceDeps): ImplementedService {
-  const service = loadService<SVIDDefinition>('spire/api/server/svid/v1/svid.proto', 'spire.api.server.svid.v1.SVID');
-  return implement(service, {
+export function svidApi(deps: SvidServiceDeps): ImplementedService {
+  return implement(svidService(), {
     MintX509SVID: unary(mintX509Svid(deps)),
     MintJWTSVID: unary(mintJwtSvid(deps)),
     MintWITSVID: unary(async () => {

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RpcChannel } from '../../../common/rpc/client.ts';
-import { loadService } from '../../../common/rpc/service.ts';
-import type { SVIDDefinition } from '../../../proto/gen/spire/api/server/svid/v1/SVID.ts';
+import { svidService } from '../../../common/rpc/services.ts';
 import { parseCertificate, spiffeIdOf } from '../../../spiffe/x509/certificate.ts';
 import { createCsr } from '../../../spiffe/x509/csr.ts';
 import { generateSigner } from '../../../spiffe/x509/key.ts';
@@ -16,7 +15,7 @@ import {
   remotePeer,
 } from '../../../test/support/server-api.ts';
 
-const service = loadService<SVIDDefinition>('spire/api/server/svid/v1/svid.proto', 'spire.api.server.svid.v1.SVID');
+const service = svidService();
 const agent = id('/spire/agent/test/one');
 const at = (path: string) => ({ trust_domain: 'example.org', path });
 const signer = await generateSigner('ec-p256');

@@ -250,10 +250,12 @@ export function describeEntries(open: OpenTestDatabase): void {
       await store.entries.create(newEntry({ id: 'b', spiffeId: id('/b') }));
       await store.entries.prune(2);
       await store.entries.delete('b');
+      // Reads through another connection, which may also come after the next change.
+      const seen = await Promise.all(seenByOther);
+      expect(seen.map((count, index) => count > index)).toEqual([true, true, true, true, true]);
       stop();
       await store.entries.create(newEntry({ id: 'c' }));
       expect(heard).toEqual([['a'], ['a'], ['b'], ['a'], ['b']]);
-      expect(await Promise.all(seenByOther)).toEqual([1, 2, 3, 4, 5]);
       const events = await other.entries.events(0);
       expect(events.map((event) => event.key)).toEqual(['a', 'a', 'b', 'a', 'b', 'c']);
       expect(events.map((event) => event.eventId)).toEqual(

@@ -17,6 +17,11 @@ export function goQuote(text: string): string {
   return `"${text.replace(SPECIAL, (char) => SHORT[char] ?? escape(char.codePointAt(0) ?? 0))}"`;
 }
 
+/** Texts in brackets, as `%q` writes a list of them. */
+export function goQuoteAll(texts: readonly string[]): string {
+  return `[${texts.map(goQuote).join(' ')}]`;
+}
+
 function escape(code: number): string {
   // Half of a surrogate pair is no character.
   const hex = (code >= 0xd800 && code <= 0xdfff ? 0xfffd : code).toString(16);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { quote, quoteAll } from './quote.ts';
+import { goQuote, goQuoteAll } from './go-quote.ts';
 
-describe('quote', () => {
+describe('goQuote', () => {
   // What Go's %q prints for the same texts.
   it.each([
     ['plain text', '"plain text"'],
@@ -11,12 +11,13 @@ describe('quote', () => {
     ['é中😀', '"é中😀"'],
     ['\u00a0\u200b', '"\\u00a0\\u200b"'],
     ['\u{e0001}', '"\\U000e0001"'],
+    ['\ud800', '"\\ufffd"'],
   ])('writes %j', (text, quoted) => {
-    expect(quote(text)).toBe(quoted);
+    expect(goQuote(text)).toBe(quoted);
   });
 
   it('writes lists', () => {
-    expect(quoteAll([])).toBe('[]');
-    expect(quoteAll(['a', 'b'])).toBe('["a" "b"]');
+    expect(goQuoteAll([])).toBe('[]');
+    expect(goQuoteAll(['a', 'b'])).toBe('["a" "b"]');
   });
 });
