@@ -8,12 +8,14 @@ export type Authorize = (id: SpiffeId) => void;
 /** Any identity of any trust domain that we hold a bundle of. */
 export const authorizeAny: Authorize = () => undefined;
 
+/** Exactly these identities. */
 export function authorizeId(...ids: readonly SpiffeId[]): Authorize {
   return (id) => {
     if (!ids.includes(id)) throw refusal(id);
   };
 }
 
+/** Any identity of one trust domain. */
 export function authorizeTrustDomain(trustDomain: TrustDomain): Authorize {
   return (id) => {
     if (trustDomainOf(id) !== trustDomain) throw refusal(id);

@@ -14,6 +14,7 @@ export interface MtlsConnection {
   readonly peerId: SpiffeId;
 }
 
+/** Who is admitted, and who is told of connections. */
 export interface MtlsServerOptions {
   readonly authorize: Authorize;
   onConnection(connection: MtlsConnection): void;

@@ -33,6 +33,7 @@ export interface X509Context {
   readonly bundles: X509Bundles;
 }
 
+/** A JWT-SVID as the agent handed it out. */
 export interface JwtSvid {
   readonly id: SpiffeId;
   readonly token: string;
@@ -44,6 +45,7 @@ export interface ValidatedJwtSvid {
   readonly id: SpiffeId;
 }
 
+/** Where the Workload API is. */
 export interface WorkloadApiOptions {
   /** `unix:///path`; taken from SPIFFE_ENDPOINT_SOCKET when absent. */
   readonly address?: string;
@@ -73,6 +75,7 @@ export interface WorkloadApi {
   close(): void;
 }
 
+/** What bounds a single call. */
 export interface CallOptions {
   readonly signal?: AbortSignal;
   /** 5 seconds unless said otherwise. */

@@ -13,6 +13,7 @@ export interface X509Source {
   close(): void;
 }
 
+/** Which identity a source presents, and who hears of trouble. */
 export interface X509SourceOptions {
   /** Which identity to present when there are several; the default one unless said otherwise. */
   readonly pick?: (context: X509Context) => X509Svid;

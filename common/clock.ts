@@ -18,6 +18,7 @@ export function unixSeconds(clock: Pick<Clock, 'now'>): number {
 /** setTimeout cannot wait longer; a longer sleep is slept in parts. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+/** The machine's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   steady: () => performance.now(),

@@ -77,6 +77,7 @@ export function withContext(context: string, thrown: unknown): FinialError {
   return new FinialError(error.code, `${context}: ${error.message}`, { cause: error, ...denial });
 }
 
+/** What was thrown, as a text. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

@@ -7,6 +7,7 @@ import { generateSigner, type PrivateKeySigner } from '../spiffe/x509/key.ts';
 /** Private keys that this process holds itself, and so can write out, by key ID. */
 export type HeldKeys = ReadonlyMap<string, PrivateKeySigner>;
 
+/** Where the keys come from and where they are kept. */
 export interface KeysInProcessOptions {
   /** What was kept before. */
   readonly keys?: HeldKeys;

@@ -10,10 +10,12 @@ export interface Observable<T> {
   values(signal: AbortSignal): AsyncIterable<T>;
 }
 
+/** An observable with its handle; only the owner holds it. */
 export interface Subject<T> extends Observable<T> {
   publish(value: T): void;
 }
 
+/** Makes a value that can be watched. */
 export function subject<T>(initial: T): Subject<T> {
   let current = initial;
   const listeners = new Set<(value: T) => void>();

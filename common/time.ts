@@ -13,6 +13,7 @@ export interface WallTime {
   readonly offset: number;
 }
 
+/** A moment as a clock on the wall of the zone shows it. */
 export function wallTime(date: Date, zone: Zone): WallTime {
   const offset = zone === 'UTC' ? 0 : -date.getTimezoneOffset();
   const moved = new Date(date.getTime() + offset * 60_000);

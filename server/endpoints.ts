@@ -7,6 +7,7 @@ import type { Interceptor, PeerCertificate } from '../common/rpc/call.ts';
 import { createRpcServer } from '../common/rpc/server.ts';
 import type { ImplementedService } from '../common/rpc/service.ts';
 
+/** Where the server listens, as whom, and what it serves. */
 export interface EndpointsOptions {
   readonly bindAddress: string;
   /** 0 lets the system choose. */

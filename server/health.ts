@@ -7,6 +7,7 @@ import { fetchOwnBundle } from './api/health/self-check.ts';
 import type { Authorities } from './ca/authorities.ts';
 import type { Issuer } from './issuance/issue.ts';
 
+/** What is looked at. */
 export interface HealthChecksDeps {
   readonly trustDomain: TrustDomain;
   readonly socketPath: string;

@@ -11,6 +11,7 @@ import { type SpiffeId, trustDomainOf } from '../spiffe/id.ts';
 import type { TrustDomain } from '../spiffe/trust-domain.ts';
 import { verifyX509Svid } from '../spiffe/x509/verify.ts';
 
+/** Whose bundles count. */
 export interface PeerVerifierDeps {
   readonly trustDomain: TrustDomain;
   /** Of the own trust domain. */
@@ -23,6 +24,7 @@ export interface PeerVerifierDeps {
   readonly log: Logger;
 }
 
+/** Judges client certificates. */
 export interface PeerVerifier {
   /** Judges a client's chain (DER, leaf first) by the bundle of its own trust domain. @throws when it is not trusted */
   readonly verify: (chain: readonly Buffer[]) => PeerCertificate;

@@ -61,6 +61,7 @@ export function trustDomainId(trustDomain: TrustDomain): SpiffeId {
   return `${SCHEME}${trustDomain}` as SpiffeId;
 }
 
+/** The trust domain that an ID belongs to. */
 export function trustDomainOf(id: SpiffeId): TrustDomain {
   const slash = id.indexOf('/', SCHEME.length);
   return (slash < 0 ? id.slice(SCHEME.length) : id.slice(SCHEME.length, slash)) as TrustDomain;
@@ -72,6 +73,7 @@ export function pathOf(id: SpiffeId): string {
   return slash < 0 ? '' : id.slice(slash);
 }
 
+/** Whether an ID belongs to a trust domain. */
 export function isMemberOf(id: SpiffeId, trustDomain: TrustDomain): boolean {
   return trustDomainOf(id) === trustDomain;
 }

@@ -8,6 +8,7 @@ export type JsonValue<Big = never> =
   | readonly JsonValue<Big>[]
   | JsonObject<Big>;
 
+/** A JSON object. */
 export interface JsonObject<Big = never> {
   readonly [name: string]: JsonValue<Big>;
 }

@@ -1,6 +1,7 @@
 /** Kinds of keys that SVIDs and authorities use; the names are those of the configuration. */
 export type KeyType = 'ec-p256' | 'ec-p384' | 'rsa-2048' | 'rsa-4096';
 
+/** All kinds of key, in the order in which they are listed to operators. */
 export const KEY_TYPES: readonly KeyType[] = ['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096'];
 
 /** How a signature is made: the digest, and the padding where RSA has a choice. */

@@ -15,6 +15,7 @@ export interface CommandIo {
   readonly cwd: string;
 }
 
+/** One command: what its help says, its flags, and what it does. */
 export interface Command<F extends Flags = Flags> extends HelpPage {
   /** Words, such as `entry create`. */
   readonly name: string;
@@ -32,6 +33,7 @@ export function defineCommand<const F extends Flags>(command: Command<F>): Comma
   return command;
 }
 
+/** A program: its name and its commands. */
 export interface Cli {
   /** The name of the program, such as `spire-server`. */
   readonly name: string;

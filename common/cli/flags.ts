@@ -22,6 +22,7 @@ export interface Flag<T> {
 
 /** Flags by name, without the dash. */
 export type Flags = Readonly<Record<string, Flag<unknown>>>;
+/** What `parseFlags` gives for a set of flags. */
 export type ValuesOf<F extends Flags> = { readonly [K in keyof F]: F[K] extends Flag<infer T> ? T : never };
 
 /** Keeps the exact types of a table of flags. */
@@ -29,6 +30,7 @@ export function defineFlags<const F extends Flags>(flags: F): F {
   return flags;
 }
 
+/** A flag with a text; of several the last counts. */
 export function text(initial: string, help: string): Flag<string> {
   return {
     type: 'string',
@@ -39,10 +41,12 @@ export function text(initial: string, help: string): Flag<string> {
   };
 }
 
+/** A flag with a whole number, in the notations of Go. */
 export function int(initial: number, help: string): Flag<number> {
   return { type: 'int', help, initial, shown: initial === 0 ? '' : String(initial), parse: parseInt64 };
 }
 
+/** A flag that is true when given without a value; `-x=false` switches it off. */
 export function bool(help: string, initial = false): Flag<boolean> {
   return { type: '', help, initial, shown: initial ? 'true' : '', parse: parseBool };
 }
@@ -74,6 +78,7 @@ export function custom<T>(
   return { type: 'value', help, initial, shown, parse };
 }
 
+/** The values of `-output`. */
 export type OutputFormat = 'pretty' | 'json';
 
 /** The flag `-output` that commands of the APIs have. */
@@ -109,6 +114,7 @@ function parseBool(value: string): boolean {
   throw new Error('parse error');
 }
 
+/** A command line taken apart. */
 export interface ParsedFlags<F extends Flags> {
   readonly values: ValuesOf<F>;
   /** The flags that were given, whatever their value. */

@@ -5,6 +5,7 @@ import { expandEnv } from './expand.ts';
 import { parseConfigText } from './hcl.ts';
 import type { ConfigObject } from './tree.ts';
 
+/** How a configuration file is read. */
 export interface LoadOptions {
   /** Replaces `$NAME` and `${NAME}` in the text before it is parsed. */
   readonly expandEnv: boolean;

@@ -16,6 +16,7 @@ type TokenKind =
   | ':'
   | 'end of file';
 
+/** The smallest piece of a configuration text that means something. */
 export interface Token {
   readonly kind: TokenKind;
   /** The content of a text, otherwise the spelling. */

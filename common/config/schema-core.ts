@@ -31,6 +31,7 @@ export interface Place {
 
 /** Yielded instead of a value when a problem was reported. */
 export const invalid: unique symbol = Symbol('invalid');
+/** The type of `invalid`. */
 export type Invalid = typeof invalid;
 
 /** Reads a typed value out of a configuration tree. Made by the combinators of `schema.ts`. */
@@ -45,15 +46,18 @@ export function present(found: Found): boolean {
   return found.value.kind !== 'null';
 }
 
+/** Reports a key that has to be there. */
 export function missing(place: Place): Invalid {
   place.problems.add(place.position, place.path, 'must be configured');
   return invalid;
 }
 
+/** The path of a key below a section, as messages name it. */
 export function join(path: string, key: string): string {
   return path === '' ? key : `${path}.${key}`;
 }
 
+/** A text from the file as messages show it. */
 export function quoted(text: string): string {
   return JSON.stringify(text);
 }
@@ -128,6 +132,7 @@ function blocksOf(items: readonly ConfigItem[]): Found[] | undefined {
   return items.length > 0 && blocks.length === items.length ? blocks : undefined;
 }
 
+/** Reports a key that nobody reads, with the known one that looks most like it. */
 export function reportUnknown(key: ConfigKey, known: readonly string[], place: Place): void {
   const near = closest(key.name, known);
   const hint = near === undefined ? '' : `; did you mean ${quoted(near)}?`;

@@ -5,6 +5,7 @@ export interface Position {
   readonly column: number;
 }
 
+/** A key or a label, and where it stands. */
 export interface ConfigKey {
   readonly name: string;
   readonly position: Position;
@@ -20,6 +21,7 @@ export interface ConfigScalar {
   readonly position: Position;
 }
 
+/** Values in brackets. */
 export interface ConfigList {
   readonly kind: 'list';
   readonly items: readonly ConfigNode[];
@@ -39,6 +41,7 @@ export interface ConfigObject {
   readonly position: Position;
 }
 
+/** Anything that can be the value of a key. */
 export type ConfigNode = ConfigScalar | ConfigList | ConfigObject;
 
 /** `file:line`, or only the source where there is no line. */

@@ -11,6 +11,7 @@ export type { HealthState } from './state.ts';
 /** Asks a subsystem for its health; throwing means neither live nor ready. */
 export type HealthCheck = (signal: AbortSignal) => Promise<HealthState>;
 
+/** What is watched, and by which clock. */
 export interface HealthOptions {
   /** By the name of the subsystem, such as `server.ca`. */
   readonly checks: Readonly<Record<string, HealthCheck>>;
@@ -18,6 +19,7 @@ export interface HealthOptions {
   readonly log: Logger;
 }
 
+/** Knows how the subsystems were when they were last asked. */
 export interface Health {
   /** The answer from the last results; checks are not run for it. */
   answer(probe: Probe): { readonly healthy: boolean; readonly body: string };
@@ -82,6 +84,7 @@ async function runCheck(
   }
 }
 
+/** Where probes are answered. */
 export interface HealthListenerOptions {
   readonly health: Pick<Health, 'answer'>;
   readonly host: string;

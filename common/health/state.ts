@@ -84,6 +84,7 @@ function noteOf(
   return { level: 'warn', message: 'Health check has failed. Starting up still.', fields };
 }
 
+/** What is asked: may the process go on, and does it serve? */
 export type Probe = 'live' | 'ready';
 
 /**

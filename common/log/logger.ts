@@ -1,5 +1,6 @@
 /** Names of the reference, most severe first. */
 export const LOG_LEVELS = ['panic', 'fatal', 'error', 'warning', 'info', 'debug', 'trace'] as const;
+/** How much an event matters, and from which on events are written. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Values of a log line besides its message. An `error` field may hold the error itself; only its message is printed. */

@@ -4,6 +4,7 @@ import { formatJson, formatText } from './format.ts';
 import { LOG_LEVELS, type LogFields, type Logger, type LogLevel } from './logger.ts';
 import { fileSink, type LogSink, streamSink } from './sink.ts';
 
+/** What is written, in which form and where to. */
 export interface LoggingOptions {
   readonly level: LogLevel;
   readonly format: 'text' | 'json';

@@ -86,6 +86,21 @@ describe('readPeerProcess', () => {
     socket.destroy();
   });
 
+  const isRoot = process.geteuid?.() === 0;
+  if (!isRoot) console.warn('one test skipped: only root can change the user of a process');
+
+  (isRoot ? it : it.skip)('is not the same once it acts for another user than the one that connected', async () => {
+    const { file, accepted } = await listener();
+    const change = 'process.stdin.once("data", () => { process.seteuid(54321); console.log("changed"); });';
+    const child = spawn(process.execPath, ['-e', `${CONNECT};${change}`, file], { stdio: ['pipe', 'pipe', 'inherit'] });
+    open.push(child);
+    const peer = await accepted;
+    expect(peer.isSame()).toBe(true);
+    child.stdin.write('now');
+    for await (const text of child.stdout) if (String(text).includes('changed')) break;
+    expect(peer.isSame()).toBe(false);
+  });
+
   const reuse = canChoosePids() ? it : it.skip;
 
   reuse('tells a process that took over the PID of a caller from the caller', async () => {

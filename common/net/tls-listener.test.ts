@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import net from 'node:net';
 import tls from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseSpiffeId, trustDomainOf } from '../../spiffe/id.ts';
@@ -47,7 +48,7 @@ afterEach(async () => {
   for (const one of open.splice(0)) await one.close();
 });
 
-async function serve() {
+async function serve(more: { readonly handshakeTimeoutMs?: number } = {}) {
   const a = await authority('a.test');
   const b = await authority('b.test');
   const identity = subject(await a.issue('spiffe://a.test/spire/server'));
@@ -57,6 +58,7 @@ async function serve() {
     port: 0,
     identity,
     log: silentLogger,
+    ...more,
     verifyPeer: (chain) => {
       const bundles = new Map([
         [a.trustDomain, [a.root]],
@@ -184,6 +186,15 @@ describe('listenTls', () => {
     for await (const part of client.stdout) text += String(part);
     expect(text.match(/BEGIN CERTIFICATE/g)).toHaveLength(1);
     expect(text).toContain('No client certificate CA names sent');
+  });
+
+  it('closes the connection of a client that never ends its handshake', async () => {
+    const { peers, port } = await serve({ handshakeTimeoutMs: 50 });
+    const silent = net.connect(port, '127.0.0.1');
+    silent.on('error', () => undefined);
+    silent.resume();
+    await once(silent, 'close');
+    expect(peers).toEqual([]);
   });
 
   it('says which address is taken', async () => {

@@ -13,6 +13,7 @@ export interface TlsIdentity {
   readonly privateKey: KeyObject;
 }
 
+/** Where to listen, as whom, and whom to let in. */
 export interface TlsListenerOptions {
   readonly host: string;
   /** 0 lets the system choose. */
@@ -27,6 +28,8 @@ export interface TlsListenerOptions {
   verifyPeer(chain: readonly Buffer[]): PeerCertificate;
   onSocket(socket: tls.TLSSocket, peer: Extract<Peer, { transport: 'tcp' }>): void;
   readonly log: Logger;
+  /** How long a client may take for its handshake, ms; 10 seconds unless told. */
+  readonly handshakeTimeoutMs?: number;
 }
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -46,7 +49,7 @@ export async function listenTls(options: TlsListenerOptions): Promise<Closable &
     requestCert: true,
     // The chain is judged below, per trust domain; OpenSSL's one pool of roots could not.
     rejectUnauthorized: false,
-    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    handshakeTimeout: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
   });
   server.maxConnections = MOST_CONNECTIONS;
   server.on('secureConnection', (socket) => accept(socket, options, sockets));

@@ -13,6 +13,7 @@ const LONGEST_PATH = 107;
 /** More connections than this are closed at accept, so that callers cannot use up the descriptors of the process. */
 const MOST_CONNECTIONS = 8192;
 
+/** Where to listen, and what is to be known of callers. */
 export interface UnixListenerOptions {
   readonly path: string;
   /** Permissions of the socket file; in force before the first connection can be made. */

@@ -15,6 +15,7 @@ import { type InputOf, type LoadedMethod, methodOf, type OutputOf, type ServiceR
 import { fromGrpcStatus } from './status.ts';
 import { orAbort, readMessages } from './stream.ts';
 
+/** What bounds a call and what goes along with it. */
 export interface CallOptions {
   /** Cancels the call when it aborts; the call then fails with `cancelled`. */
   readonly signal?: AbortSignal | undefined;
@@ -61,6 +62,7 @@ export interface BidiCall<Request, Response> {
   cancel(): void;
 }
 
+/** How much of a server is put up with. */
 export interface ChannelLimits {
   /** Size of one response, after decompression; 4 MiB unless told. */
   readonly maxReceiveBytes?: number | undefined;
@@ -73,6 +75,7 @@ export function connectUnix(socketPath: string, limits: ChannelLimits = {}): Rpc
   return channel(new Client(`unix:${socketPath}`, credentials.createInsecure(), channelOptions(limits)));
 }
 
+/** A server behind TLS, and how it proves who it is. */
 export interface TlsTarget extends ChannelLimits {
   /** host:port; an IPv6 address stands in brackets. */
   readonly address: string;

@@ -17,6 +17,7 @@ export interface RpcServer {
   stop(graceMs: number): Promise<void>;
 }
 
+/** What a server answers, and what runs before it does. */
 export interface RpcServerOptions {
   readonly services: readonly ImplementedService[];
   /** Run before each handler in this order. */
@@ -25,6 +26,7 @@ export interface RpcServerOptions {
   readonly limits?: RpcServerLimits;
 }
 
+/** How much of a client is put up with. */
 export interface RpcServerLimits {
   /** Size of one request, after decompression; 4 MiB unless told. */
   readonly maxReceiveBytes?: number | undefined;
@@ -40,6 +42,7 @@ const DEFAULT_STREAMS = 1000;
 const KEEPALIVE_MS = 2 * 3600 * 1000;
 const KEEPALIVE_ANSWER_MS = 20_000;
 
+/** A gRPC server without a listener: connections come in through `accept`, with what is known of their other end. */
 export function createRpcServer(options: RpcServerOptions): RpcServer {
   const { log, limits = {} } = options;
   const peers = new Map<string, Peer>();

@@ -33,11 +33,13 @@ export interface UnaryMethod<Request, Response> {
   readonly unary: UnaryHandler<Request, Response>;
 }
 
+/** A method that answers one request with a stream. */
 export interface ServerStreamMethod<Request, Response> {
   readonly kind: 'server-stream';
   readonly serverStream: ServerStreamHandler<Request, Response>;
 }
 
+/** A method with a stream in each direction. */
 export interface BidiMethod<Request, Response> {
   readonly kind: 'bidi';
   readonly bidi: BidiHandler<Request, Response>;
@@ -49,16 +51,19 @@ export type MethodHandler<Request, Response> =
   | ServerStreamMethod<Request, Response>
   | BidiMethod<Request, Response>;
 
+/** Tags the handler of a method with one request and one response. */
 export function unary<Request, Response>(handle: UnaryHandler<Request, Response>): UnaryMethod<Request, Response> {
   return { kind: 'unary', unary: handle };
 }
 
+/** Tags the handler of a method that answers with a stream. */
 export function serverStream<Request, Response>(
   handle: ServerStreamHandler<Request, Response>,
 ): ServerStreamMethod<Request, Response> {
   return { kind: 'server-stream', serverStream: handle };
 }
 
+/** Tags the handler of a method with a stream in each direction. */
 export function bidi<Request, Response>(handle: BidiHandler<Request, Response>): BidiMethod<Request, Response> {
   return { kind: 'bidi', bidi: handle };
 }

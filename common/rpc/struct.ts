@@ -3,6 +3,7 @@ import type { Value, Value__Output } from '../../proto/gen/workload/google/proto
 
 /** Any JSON value. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+/** A JSON object. */
 export type JsonObject = { readonly [key: string]: JsonValue };
 
 /** Free-form JSON as the message google.protobuf.Struct. */

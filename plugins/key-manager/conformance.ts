@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { KEY_TYPES, type KeyType, type SignatureAlgorithm } from '../../spiffe/signer.ts';
 import type { Key, KeyManager } from './contract.ts';
 
+/** The key manager under test, and what it promises. */
 export interface KeyManagerAdapter {
   readonly name: string;
   /** A fresh manager without keys. */

@@ -44,6 +44,7 @@ export interface AgentNodeAttestor {
   begin(): Promise<AgentAttestation>;
 }
 
+/** One attestation: what the agent sends first, and what it answers to challenges. */
 export interface AgentAttestation {
   readonly payload: Buffer;
   respond(challenge: Buffer): Promise<Buffer>;

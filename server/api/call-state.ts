@@ -31,6 +31,7 @@ export interface Audit {
   item(status: { readonly code: number; readonly message: string }, fields: LogFields): void;
 }
 
+/** For calls that leave no trace in the audit log. */
 export const noAudit: Audit = { add: () => undefined, item: () => undefined };
 
 /** What the interceptors found out about a call; handlers read it. */
@@ -52,6 +53,7 @@ export interface CallState {
 /** By the call object, which the server hands to interceptors and handler alike. */
 const states = new WeakMap<Call, CallState>();
 
+/** Attaches its state to a call; the first interceptor does. */
 export function beginState(call: Call, state: CallState): void {
   states.set(call, state);
 }

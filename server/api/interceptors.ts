@@ -8,6 +8,7 @@ import { type CallMetrics, measureCalls } from './interceptors/measure.ts';
 import { limitRate, type RateLimitDeps } from './interceptors/rate-limit.ts';
 import { identifyRequest } from './interceptors/request.ts';
 
+/** What the interceptors take together. */
 export interface InterceptorDeps extends AuthorizeDeps {
   readonly log: Logger;
   readonly clock: Clock;

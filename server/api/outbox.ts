@@ -9,6 +9,7 @@ export interface Outbox<T> {
   take(): AsyncGenerator<T, void, undefined>;
 }
 
+/** Makes an empty outbox. */
 export function outbox<T>(): Outbox<T> {
   const waiting: T[] = [];
   let over: { readonly error?: unknown } | undefined;

@@ -10,6 +10,7 @@ export type Role = 'local' | 'admin' | 'agent' | 'downstream';
 /** A rate limit; methods with the same one share its tokens. */
 export type LimitName = 'attest' | 'csr' | 'jsr' | 'wsr' | 'push-key' | 'post-status';
 
+/** One row of the policy. */
 export interface MethodPolicy {
   readonly callers: 'anyone' | readonly Role[];
   readonly limit: LimitName | undefined;

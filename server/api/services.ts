@@ -6,6 +6,7 @@ import { bundleApi, type BundleServiceDeps } from './bundle/service.ts';
 import { entryApi, type EntryServiceDeps } from './entry/service.ts';
 import { svidApi, type SvidServiceDeps } from './svid/service.ts';
 
+/** What all services take together. */
 export type ServicesDeps = AgentServiceDeps &
   BundleServiceDeps &
   EntryServiceDeps &

@@ -10,6 +10,7 @@ export interface AgentSvid {
   readonly expiresAt: number;
 }
 
+/** The part of the issuer that serves agents. */
 export interface AgentSvidIssuer {
   agentX509Svid(request: { readonly publicKey: Buffer; readonly id: SpiffeId }): Promise<AgentSvid>;
 }

@@ -9,6 +9,7 @@ import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import { type AgentSvid, type AgentSvidIssuer, signAgentSvid } from './agent-svid.ts';
 import { isBanned } from '../../spiffe/registration/node.ts';
 
+/** What deciding about an attestation takes. */
 export interface AttestDeps {
   readonly trustDomain: TrustDomain;
   /** By the attestation type that agents name. */
@@ -19,6 +20,7 @@ export interface AttestDeps {
   readonly agentIdAsSelector: boolean;
 }
 
+/** What an agent says of itself. */
 export interface AttestRequest {
   readonly type: string;
   readonly payload: Buffer;
@@ -28,6 +30,7 @@ export interface AttestRequest {
   readonly challenge: (data: Buffer) => Promise<Buffer>;
 }
 
+/** What an agent gets. */
 export interface Attested {
   readonly svid: AgentSvid;
   readonly canReattest: boolean;

@@ -6,6 +6,7 @@ import type { Logger } from '../../common/log/logger.ts';
 import type { NodeStore } from '../../plugins/datastore/sql/contract.ts';
 import { isBanned } from '../../spiffe/registration/node.ts';
 
+/** Which nodes go, and when. */
 export interface PruneNodesDeps {
   readonly nodes: Pick<NodeStore, 'list' | 'get' | 'delete'>;
   readonly clock: Clock;

@@ -9,6 +9,7 @@ import { type Bundle, emptyBundle } from '../../spiffe/bundle/bundle.ts';
 import { equalBundles } from '../../spiffe/bundle/change.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 
+/** Where the bundle is stored. */
 export interface LocalBundleDeps {
   readonly store: BundleStore;
   readonly trustDomain: TrustDomain;

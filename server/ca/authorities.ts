@@ -20,6 +20,7 @@ import { upkeepTasks } from './upkeep.ts';
 import { upstreamOf } from './upstream.ts';
 import { type X509CaView, x509CaKind } from './x509-ca.ts';
 
+/** What the operator says of authorities; times are milliseconds. */
 export interface AuthoritiesConfig {
   /** Milliseconds that a CA and a JWT key are valid. */
   readonly caTtl: number;
@@ -31,6 +32,7 @@ export interface AuthoritiesConfig {
   readonly disableJwtSvids: boolean;
 }
 
+/** What authorities are made of, and where they leave their traces. */
 export interface AuthoritiesDeps {
   readonly trustDomain: TrustDomain;
   readonly config: AuthoritiesConfig;

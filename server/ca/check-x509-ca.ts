@@ -9,6 +9,7 @@ import { validateX509Ca } from '../../spiffe/x509/validate.ts';
 import { verifyX509Svid } from '../../spiffe/x509/verify.ts';
 import type { X509CaView } from './x509-ca.ts';
 
+/** A CA that is about to be used, and what it has to be good for. */
 export interface X509CaCheck {
   readonly trustDomain: TrustDomain;
   readonly clock: Clock;

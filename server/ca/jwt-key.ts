@@ -13,6 +13,7 @@ export interface JwtKeyView {
   readonly notAfter: number;
 }
 
+/** What a JWT key is made of, and where it is published. */
 export interface JwtKeyDeps {
   readonly clock: Clock;
   /** Random bytes. */

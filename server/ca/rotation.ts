@@ -40,6 +40,7 @@ export interface AuthorityKind<R extends AuthorityRecord, V> {
   logFields(record: R): Readonly<Record<string, unknown>>;
 }
 
+/** Where keys and journal are kept. */
 export interface RotationDeps {
   readonly clock: Clock;
   readonly log: Logger;

@@ -7,6 +7,7 @@ export interface Held<R extends AuthorityRecord, V> {
   readonly view: V;
 }
 
+/** One of the two places where an authority of a kind can be. */
 export interface Slot<R extends AuthorityRecord, V> {
   readonly id: SlotId;
   /** Absent when nothing was made here yet, or what was made cannot be used any more. */
@@ -19,6 +20,7 @@ export interface Slots<R extends AuthorityRecord, V> {
   readonly next: Slot<R, V>;
 }
 
+/** Whether a journal names one of the two slots. */
 export function isSlotId(text: string): text is SlotId {
   return text === 'A' || text === 'B';
 }

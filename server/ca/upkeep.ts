@@ -7,6 +7,7 @@ import type { BundleStore, JournalStore } from '../../plugins/datastore/sql/cont
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import { pruneJournals } from './journal/journal.ts';
 
+/** What is kept in order, and by which clock. */
 export interface UpkeepDeps {
   readonly trustDomain: TrustDomain;
   readonly clock: Clock;

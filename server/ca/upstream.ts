@@ -6,6 +6,7 @@ import type { UpstreamAuthority } from '../../plugins/upstream-authority/contrac
 import type { JwtAuthority, X509Authority } from '../../spiffe/bundle/bundle.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 
+/** The plugin, and where its roots and keys go. */
 export interface UpstreamDeps {
   /** The plugin's name, for the log. */
   readonly name: string;
@@ -38,6 +39,7 @@ export interface Upstream {
 /** How long the upstream may take to publish a JWT key. */
 const PUBLISH_TIMEOUT_MS = 5000;
 
+/** Connects an upstream authority with the local bundle. */
 export function upstreamOf(deps: UpstreamDeps): Upstream {
   const { authority, bundles, log, name, signal, trustDomain } = deps;
   const roots = stream<readonly X509Authority[]>('X.509 root', deps, (changed) => storeRoots(deps, changed));

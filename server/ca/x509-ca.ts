@@ -38,6 +38,7 @@ export interface X509CaView {
   readonly notAfter: number;
 }
 
+/** What a CA is made of, and who signs it. */
 export interface X509CaDeps {
   readonly trustDomain: TrustDomain;
   readonly clock: Clock;

@@ -19,6 +19,7 @@ import type { AttestedNode } from '../../spiffe/registration/node.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import { EventCursor } from './event-cursor.ts';
 
+/** Where entries and nodes come from, and how often they are asked for. */
 export interface EntryIndexDeps {
   readonly trustDomain: TrustDomain;
   readonly entries: Pick<EntryStore, 'list' | 'get' | 'events' | 'onChange'>;

@@ -22,6 +22,7 @@ export interface IssuedServerSvid {
   readonly expiresAt: number;
 }
 
+/** Who signs, and under which bundle. */
 export interface ServerIdentityDeps {
   readonly issuer: { serverX509Svid(request: { readonly publicKey: Buffer }): Promise<IssuedServerSvid> };
   /** The bundle of the own trust domain, which says which authorities are tainted. */
@@ -38,6 +39,7 @@ export interface ServerIdentity {
   readonly run: Task;
 }
 
+/** The identity in use. */
 export interface ServerSvid extends TlsIdentity, IssuedServerSvid {
   readonly privateKey: KeyObject;
 }

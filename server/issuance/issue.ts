@@ -32,6 +32,7 @@ export interface IssuedJwtSvid {
   readonly expiresAt: number;
 }
 
+/** A workload's X509-SVID to be signed. */
 export interface WorkloadX509Request {
   /** DER of the SubjectPublicKeyInfo, from a request whose signature was verified. */
   readonly publicKey: Buffer;
@@ -44,6 +45,7 @@ export interface WorkloadX509Request {
   readonly subject?: Subject;
 }
 
+/** A JWT-SVID to be signed. */
 export interface JwtRequest {
   readonly id: SpiffeId;
   /** Empty values are dropped; one must be left. */
@@ -72,6 +74,7 @@ export interface IssuerConfig {
   readonly jwtIssuer: string;
 }
 
+/** What signing takes. */
 export interface IssuerDeps {
   readonly trustDomain: TrustDomain;
   readonly config: IssuerConfig;
@@ -84,6 +87,7 @@ export interface IssuerDeps {
   readonly random: (size: number) => Buffer;
 }
 
+/** An issuer over the authorities that are active at the moment of each call. */
 export function issuerOf(deps: IssuerDeps): Issuer {
   const { config, trustDomain } = deps;
   const serverId = spiffeId(trustDomain, '/spire/server');

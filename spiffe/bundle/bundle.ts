@@ -30,6 +30,7 @@ export interface Bundle {
   readonly sequenceNumber: bigint;
 }
 
+/** The bundle of a trust domain that has no authorities yet. */
 export function emptyBundle(trustDomain: TrustDomain): Bundle {
   return {
     trustDomain,

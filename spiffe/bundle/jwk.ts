@@ -26,6 +26,7 @@ export function keyFromSpki(spki: Buffer): KeyObject {
   }
 }
 
+/** DER of the SubjectPublicKeyInfo. */
 export function spkiOf(key: KeyObject): Buffer {
   return key.export({ format: 'der', type: 'spki' });
 }

@@ -20,6 +20,7 @@ const KEY_OF: Record<JwsAlgorithm, 'rsa' | 'prime256v1' | 'secp384r1' | 'secp521
 /** RFC 7518 3.3 and 3.5: an RSA key has at least this many bits. */
 const MIN_RSA_BITS = 2048;
 
+/** Whether JWT-SVIDs may be signed with it. */
 export function isJwsAlgorithm(name: unknown): name is JwsAlgorithm {
   return typeof name === 'string' && Object.hasOwn(KEY_OF, name);
 }

@@ -34,6 +34,7 @@ export interface Identities<E> {
 const MATCHED: SelectorMatch = { kind: 'matched' };
 const NO_SELECTORS = { kind: 'no-selectors' } as const;
 
+/** Selectors, arranged for matching. */
 export function selectorSet(selectors: Iterable<Selector>): SelectorSet {
   const valuesByType = new Map<string, Set<string>>();
   for (const { type, value } of selectors) {

@@ -87,6 +87,7 @@ export async function verifyCsrSignature(csr: CertificateRequest): Promise<boole
   return verifySignatureAsync(scheme, importPublicKey(key), csr.info, csr.signature);
 }
 
+/** What a request asks for. */
 export interface CsrFields {
   readonly signer: CertificateSigner;
   /** DER of the Name. */

@@ -22,6 +22,7 @@ export function encode(tag: number, ...parts: readonly Uint8Array[]): Buffer {
   return out;
 }
 
+/** A SEQUENCE of encoded elements. */
 export const sequence = (...parts: readonly Uint8Array[]): Buffer => encode(TAG.sequence, ...parts);
 
 /** A SET OF in its only DER order (X.690 11.6). */
@@ -29,6 +30,7 @@ export function setOf(...parts: readonly Uint8Array[]): Buffer {
   return encode(TAG.set, ...[...parts].sort((a, b) => Buffer.compare(a, b)));
 }
 
+/** An INTEGER, as short as DER demands. */
 export function integer(value: bigint | number): Buffer {
   return encode(TAG.integer, integerContent(BigInt(value)));
 }
@@ -44,13 +46,16 @@ function integerContent(value: bigint): Buffer {
   );
 }
 
+/** A BOOLEAN; DER knows only these two. */
 export const boolean = (value: boolean): Buffer => Buffer.from([TAG.boolean, 1, value ? 0xff : 0]);
 
 /** @param dotted such as `2.5.29.17` */
 export const objectIdentifier = (dotted: string): Buffer => encode(TAG.oid, encodeOidContent(dotted));
 
+/** An OCTET STRING. */
 export const octetString = (...parts: readonly Uint8Array[]): Buffer => encode(TAG.octetString, ...parts);
 
+/** A BIT STRING whose last byte has that many unused bits. */
 export const bitString = (bytes: Uint8Array, unusedBits = 0): Buffer =>
   encode(TAG.bitString, Uint8Array.of(unusedBits), bytes);
 

@@ -31,6 +31,7 @@ export const contextPrimitive = (n: number): number => 0x80 | n;
 /** The deepest nesting that is read. A certificate needs 8. */
 const MAX_DEPTH = 16;
 
+/** The content of a BIT STRING. */
 export interface BitString {
   readonly bytes: Buffer;
   /** How many low bits of the last byte do not count, 0 to 7. */

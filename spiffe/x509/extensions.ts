@@ -16,6 +16,7 @@ export const KEY_USAGES = [
   'decipherOnly',
 ] as const;
 
+/** The names of RFC 5280, 4.2.1.3. */
 export type KeyUsageName = (typeof KEY_USAGES)[number];
 
 interface KeyUsage {
@@ -58,6 +59,7 @@ export interface ReadExtensions {
 
 type Found = { -readonly [K in keyof ReadExtensions]: ReadExtensions[K] };
 
+/** What a certificate without extensions says. */
 export const NO_EXTENSIONS: ReadExtensions = Object.freeze(nothing());
 
 function nothing(): Found {

@@ -41,6 +41,7 @@ interface CommonFields {
   readonly publicKey: Buffer;
 }
 
+/** A CA that signs itself. */
 export interface CaFields extends CommonFields {
   readonly trustDomain: TrustDomain;
   /** As configured; without attributes it is the default one. */
@@ -63,6 +64,7 @@ export function caSubject(configured: Subject, serialNumber: bigint): Subject {
   return subject.serialNumber ? subject : { ...subject, serialNumber: serialNumber.toString() };
 }
 
+/** A CA that this server signs for a downstream one. */
 export interface DownstreamCaFields extends CommonFields {
   readonly trustDomain: TrustDomain;
   readonly issuer: {
@@ -84,6 +86,7 @@ export function downstreamCaTemplate(fields: DownstreamCaFields): CertificateTem
   return caTemplate(fields, name, notAfter);
 }
 
+/** A CA that somebody else is asked to sign. */
 export interface UpstreamSignedCaFields extends CommonFields {
   readonly uris: readonly string[];
   /** DER of the Name that the request asks for. */
@@ -129,6 +132,7 @@ function caTemplate(
   };
 }
 
+/** A leaf certificate. */
 export interface X509SvidFields extends CommonFields {
   readonly id: SpiffeId;
   /** The first is also the common name. */

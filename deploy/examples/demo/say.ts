@@ -4,6 +4,7 @@ import type { X509Svid } from '../../../client/workload-api.ts';
 /** One thing that a workload of the demo reports, as a line of JSON on its standard output. */
 export type Said = { readonly event: string } & Readonly<Record<string, unknown>>;
 
+/** Tells the demo what happened, as one line of JSON on stdout. */
 export function say(said: Said): void {
   process.stdout.write(`${JSON.stringify(said)}\n`);
 }

@@ -51,6 +51,7 @@ class Listeners<T> {
   }
 }
 
+/** Who hears of changes, and where they are written down. */
 export interface Changes {
   readonly entries: Listeners<string>;
   readonly nodes: Listeners<SpiffeId>;

@@ -48,6 +48,7 @@ export const sqlConfig = refine(
   },
 );
 
+/** The `plugin_data` of the datastore. */
 export type SqlConfig = Infer<typeof sqlConfig>;
 
 /** The type is a text or, for databases of AWS, a block with its name as label. */

@@ -27,6 +27,7 @@ export interface Page {
   readonly token: string;
 }
 
+/** Which entries to list or count; all conditions have to hold. */
 export interface EntryFilter {
   readonly spiffeId?: SpiffeId;
   readonly parentId?: SpiffeId;
@@ -52,6 +53,7 @@ export interface ChangeEvent {
   readonly key: string;
 }
 
+/** Registration entries. */
 export interface EntryStore {
   count(filter?: EntryFilter): Promise<number>;
   /**
@@ -86,6 +88,7 @@ export interface EntryStore {
   onChange(listener: (entryIds: readonly string[]) => void): () => void;
 }
 
+/** Which nodes to list or count; all conditions have to hold. */
 export interface NodeFilter {
   readonly attestationType?: string;
   readonly selectors?: { readonly match: SetMatch; readonly selectors: readonly Selector[] };
@@ -95,6 +98,7 @@ export interface NodeFilter {
   readonly expiresBefore?: number;
 }
 
+/** Nodes whose agents were attested. */
 export interface NodeStore {
   count(filter?: NodeFilter): Promise<number>;
   /** @param query.withSelectors joins the selectors; otherwise they come back empty */
@@ -125,6 +129,7 @@ export interface NodeStore {
   onChange(listener: (nodeIds: readonly SpiffeId[]) => void): () => void;
 }
 
+/** Bundles, of the own trust domain and of others. */
 export interface BundleStore {
   get(trustDomain: TrustDomain): Promise<Bundle | undefined>;
   list(query: { readonly page?: Page }): Promise<{ readonly bundles: readonly Bundle[]; readonly nextToken: string }>;
@@ -145,6 +150,7 @@ export interface BundleStore {
   prune(trustDomain: TrustDomain, expiresBefore: number): Promise<boolean>;
 }
 
+/** Join tokens, as the API makes them and attestation consumes them. */
 export interface JoinTokenStore extends JoinTokens {
   /**
    * Stores a token and, with it, the alias entry when one is given, in one transaction.
@@ -163,6 +169,7 @@ export interface CaJournal {
   readonly activeJwtAuthorityId: string;
 }
 
+/** The journals in which servers note their authorities. */
 export interface JournalStore {
   find(activeX509AuthorityId: string): Promise<CaJournal | undefined>;
   list(): Promise<readonly CaJournal[]>;

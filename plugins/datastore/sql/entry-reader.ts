@@ -9,6 +9,7 @@ import type { ColumnValues, Queries } from './database.ts';
 import type { EntryTable } from './tables.ts';
 import { listTemplate, template } from './templates.ts';
 
+/** A row as it comes from the database. */
 export type EntryRow = Selectable<EntryTable>;
 
 /** Turns rows of `registered_entries` and of the tables around it into entries. */
@@ -21,6 +22,7 @@ export interface EntryReader {
   hydrate(tx: Queries, rows: readonly EntryRow[]): Promise<readonly Entry[]>;
 }
 
+/** Makes entries of rows and of what belongs to them. */
 export function entryReader(values: ColumnValues, log: Logger): EntryReader {
   const rowById = template([''], (tx, entryId) =>
     tx.selectFrom('registered_entries').selectAll().where('entry_id', '=', entryId),

@@ -3,6 +3,7 @@ import { change, type StoreContext } from './changes.ts';
 import type { JoinTokenStore } from './contract.ts';
 import type { EntryWriter } from './entry-writer.ts';
 
+/** Join tokens in SQL. */
 export function joinTokenStore(context: StoreContext, entries: EntryWriter): JoinTokenStore {
   const { values } = context.database;
   return {

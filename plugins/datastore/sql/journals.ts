@@ -6,6 +6,7 @@ import { notFound } from './errors.ts';
 import type { JournalTable } from './tables.ts';
 import { insertTemplate } from './templates.ts';
 
+/** Journals of authorities in SQL. */
 export function journalStore(context: StoreContext): JournalStore {
   const { database } = context;
   const { values } = database;

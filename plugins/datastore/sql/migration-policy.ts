@@ -16,6 +16,7 @@ export interface StoredVersion {
   readonly code: string;
 }
 
+/** What is to be done with a database. */
 export type MigrationPlan =
   | { readonly action: 'create' }
   /** `steps` are the schema versions to go to, in order. */

@@ -7,6 +7,7 @@ import type { ColumnValues, Queries } from './database.ts';
 import type { NodeTable } from './tables.ts';
 import { listTemplate, template } from './templates.ts';
 
+/** A row as it comes from the database. */
 export type NodeRow = Selectable<NodeTable>;
 
 /** Turns rows of `attested_node_entries` into nodes. */
@@ -20,6 +21,7 @@ export interface NodeReader {
   hydrate(tx: Queries, rows: readonly NodeRow[], withSelectors: boolean): Promise<readonly AttestedNode[]>;
 }
 
+/** Makes nodes of rows and of their selectors. */
 export function nodeReader(values: ColumnValues, log: Logger): NodeReader {
   const rowById = template([''], (tx, id) =>
     tx.selectFrom('attested_node_entries').selectAll().where('spiffe_id', '=', id),

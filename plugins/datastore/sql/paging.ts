@@ -28,6 +28,7 @@ export interface Range {
   readonly upTo: number;
 }
 
+/** How to read a listing step by step. */
 export interface Scan<T> {
   readonly page?: Page | undefined;
   /** Whether the filter makes the database look at rows that do not match. */

@@ -18,6 +18,7 @@ interface Model {
   readonly updated_at: ColumnType<DbTime | null, DbTime, DbTime>;
 }
 
+/** One bundle. */
 export interface BundleTable extends Model {
   /** With scheme: `spiffe://example.org`. */
   readonly trust_domain: string;
@@ -25,6 +26,7 @@ export interface BundleTable extends Model {
   readonly data: Blob;
 }
 
+/** One attested node. */
 export interface NodeTable extends Model {
   readonly spiffe_id: Text;
   readonly data_type: Text;
@@ -42,10 +44,12 @@ interface NodeSelectorTable extends Model {
   readonly value: Text;
 }
 
+/** One change of a node. */
 export interface NodeEventTable extends Model {
   readonly spiffe_id: Text;
 }
 
+/** One registration entry without what has tables of its own. */
 export interface EntryTable extends Model {
   readonly entry_id: Text;
   readonly spiffe_id: Text;
@@ -64,6 +68,7 @@ export interface EntryTable extends Model {
   readonly additional_attributes: Blob;
 }
 
+/** One change of an entry. */
 export interface EntryEventTable extends Model {
   readonly entry_id: Text;
 }
@@ -90,6 +95,7 @@ interface JoinTokenTable extends Model {
   readonly expiry: Integer;
 }
 
+/** The journal of one server. */
 export interface JournalTable extends Model {
   readonly data: Blob;
   readonly active_x509_authority_id: Text;

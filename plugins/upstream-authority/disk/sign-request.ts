@@ -6,6 +6,7 @@ import { signCertificate, upstreamSignedCaTemplate } from '../../../spiffe/x509/
 import { newSerialNumber } from '../../../spiffe/x509/serial-number.ts';
 import type { UpstreamCa } from './files.ts';
 
+/** What is to be signed, and with what. */
 export interface CaRequest {
   /** DER of the PKCS#10 request. */
   readonly csr: Buffer;

@@ -7,6 +7,7 @@ import { nodeFilterFromProto } from '../convert/agent.ts';
 import { readOrRefuse, workOrRefuse } from '../refuse.ts';
 import { agentFilterFields } from '../audit-fields.ts';
 
+/** Counts the agents that a filter selects. */
 export function countAgents(deps: {
   readonly nodes: Pick<NodeStore, 'count'>;
 }): UnaryHandler<CountAgentsRequest__Output, CountAgentsResponse> {

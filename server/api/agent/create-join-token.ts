@@ -9,6 +9,7 @@ import { stateOf } from '../call-state.ts';
 import { workloadIdFromProto } from '../convert/ids.ts';
 import { readOrRefuse, refuse, workOrRefuse } from '../refuse.ts';
 
+/** What making a token takes. */
 export interface CreateJoinTokenDeps {
   readonly trustDomain: TrustDomain;
   readonly joinTokens: Pick<JoinTokenStore, 'create'>;

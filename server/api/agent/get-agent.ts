@@ -8,6 +8,7 @@ import { agentToProto } from '../convert/agent.ts';
 import { agentIdFromProto } from '../convert/ids.ts';
 import { readOrRefuse, refuse, workOrRefuse } from '../refuse.ts';
 
+/** Shows one agent. */
 export function getAgent(deps: {
   readonly trustDomain: TrustDomain;
   readonly nodes: Pick<NodeStore, 'get'>;

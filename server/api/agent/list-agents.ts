@@ -8,6 +8,7 @@ import { agentToProto, nodeFilterFromProto } from '../convert/agent.ts';
 import { pageFromProto } from '../convert/filters.ts';
 import { readOrRefuse, workOrRefuse } from '../refuse.ts';
 
+/** Lists the agents that a filter selects, page by page. */
 export function listAgents(deps: {
   readonly nodes: Pick<NodeStore, 'list'>;
 }): UnaryHandler<ListAgentsRequest__Output, ListAgentsResponse> {

@@ -12,8 +12,10 @@ import { listAgents } from './list-agents.ts';
 import { postStatus } from './post-status.ts';
 import { renewAgent } from './renew-agent.ts';
 
+/** What the methods below take. */
 export type AgentServiceDeps = AttestDeps & CreateJoinTokenDeps & Pick<DataStore, 'nodes'>;
 
+/** Agents: attesting, renewing, and what operators do with them. */
 export function agentApi(deps: AgentServiceDeps): ImplementedService {
   return implement(agentService(), {
     CountAgents: unary(countAgents(deps)),

@@ -7,6 +7,7 @@ import { appendBundle } from './append-bundle.ts';
 import { countBundles } from './count-bundles.ts';
 import { getBundle } from './get-bundle.ts';
 
+/** What the methods below take. */
 export interface BundleServiceDeps {
   readonly trustDomain: TrustDomain;
   readonly localBundle: Pick<LocalBundle, 'get'>;

@@ -22,6 +22,7 @@ export function setMatchFromProto(match: string): SetMatch {
   throw new FinialError('invalid-argument', `unhandled match behavior "${match}"`);
 }
 
+/** How selectors are compared in a filter. */
 export function selectorMatchFromProto(message: SelectorMatch__Output): {
   readonly match: SetMatch;
   readonly selectors: readonly Selector[];

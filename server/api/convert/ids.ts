@@ -4,6 +4,7 @@ import { pathOf, spiffeId, type SpiffeId, trustDomainOf } from '../../../spiffe/
 import { parseTrustDomain, type TrustDomain } from '../../../spiffe/trust-domain.ts';
 import { requireAgent, requireMember, requireWorkload } from '../../entries/id-rules.ts';
 
+/** An ID as trust domain and path. */
 export function idToProto(id: SpiffeId): SPIFFEID {
   return { trust_domain: trustDomainOf(id), path: pathOf(id) };
 }
@@ -23,12 +24,14 @@ export function memberIdFromProto(message: SPIFFEID__Output | null | undefined, 
   return id;
 }
 
+/** The ID of an agent of this trust domain. @throws FinialError or SpiffeError when it is none */
 export function agentIdFromProto(message: SPIFFEID__Output | null | undefined, trustDomain: TrustDomain): SpiffeId {
   const id = idFromProto(message);
   requireAgent(id, trustDomain);
   return id;
 }
 
+/** The ID of a workload of this trust domain. @throws FinialError or SpiffeError when it is none */
 export function workloadIdFromProto(message: SPIFFEID__Output | null | undefined, trustDomain: TrustDomain): SpiffeId {
   const id = idFromProto(message);
   requireWorkload(id, trustDomain);

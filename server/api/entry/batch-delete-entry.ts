@@ -8,6 +8,7 @@ import type { BatchDeleteEntryResponse } from '../../../proto/gen/spire/api/serv
 import { stateOf } from '../call-state.ts';
 import { refuseItem } from '../refuse.ts';
 
+/** Deletes entries, each for itself. */
 export function batchDeleteEntry(deps: {
   readonly entries: Pick<EntryStore, 'delete'>;
 }): UnaryHandler<BatchDeleteEntryRequest__Output, BatchDeleteEntryResponse> {

@@ -7,6 +7,7 @@ import { stateOf } from '../call-state.ts';
 import { workOrRefuse } from '../refuse.ts';
 import { entryFilterFields, entryFilterFromProto } from './filter.ts';
 
+/** Counts the entries that a filter selects. */
 export function countEntries(deps: {
   readonly trustDomain: TrustDomain;
   readonly entries: Pick<EntryStore, 'count'>;

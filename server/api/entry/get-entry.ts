@@ -6,6 +6,7 @@ import { stateOf } from '../call-state.ts';
 import { entryToProto } from '../convert/entry.ts';
 import { refuse, workOrRefuse } from '../refuse.ts';
 
+/** Shows one entry. */
 export function getEntry(deps: {
   readonly entries: Pick<EntryStore, 'get'>;
 }): UnaryHandler<GetEntryRequest__Output, Entry> {

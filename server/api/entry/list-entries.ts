@@ -9,6 +9,7 @@ import { pageFromProto } from '../convert/filters.ts';
 import { workOrRefuse } from '../refuse.ts';
 import { entryFilterFields, entryFilterFromProto } from './filter.ts';
 
+/** Lists the entries that a filter selects, page by page. */
 export function listEntries(deps: {
   readonly trustDomain: TrustDomain;
   readonly entries: Pick<EntryStore, 'list'>;

@@ -13,12 +13,14 @@ import { getEntry } from './get-entry.ts';
 import { listEntries } from './list-entries.ts';
 import { syncAuthorizedEntries } from './sync-authorized-entries.ts';
 
+/** What the methods below take. */
 export interface EntryServiceDeps {
   readonly trustDomain: TrustDomain;
   readonly entries: EntryStore;
   readonly index: Pick<EntryIndex, 'authorized'>;
 }
 
+/** Registration entries: what operators do with them, and what agents may have of them. */
 export function entryApi(deps: EntryServiceDeps): ImplementedService {
   return implement(entryService(), {
     CountEntries: unary(countEntries(deps)),

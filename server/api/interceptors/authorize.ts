@@ -7,6 +7,7 @@ import { type Authorization, type CallState, stateOf } from '../call-state.ts';
 import type { Role } from '../policy.ts';
 import { isBanned } from '../../../spiffe/registration/node.ts';
 
+/** What tells who a caller is. */
 export interface AuthorizeDeps {
   readonly adminIds: ReadonlySet<SpiffeId>;
   readonly entries: Pick<EntryStore, 'list'>;

@@ -5,6 +5,7 @@ import { stateOf } from '../call-state.ts';
 import { type LimitName, limits } from '../policy.ts';
 import { Buckets } from './token-bucket.ts';
 
+/** Which limits hold, and by which clock. */
 export interface RateLimitDeps {
   readonly clock: Clock;
   /** Switches of the configuration. */

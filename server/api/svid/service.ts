@@ -7,6 +7,7 @@ import { mintX509Svid } from './mint-x509-svid.ts';
 import { newJwtSvid } from './new-jwt-svid.ts';
 import type { JwtDeps, LookupDeps, X509Deps } from './ports.ts';
 
+/** What the methods below take. */
 export type SvidServiceDeps = X509Deps & JwtDeps & LookupDeps;
 
 /** WIT-SVIDs and downstream authorities are not served yet; their methods answer Unimplemented. */

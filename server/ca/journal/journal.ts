@@ -6,6 +6,7 @@ import { authorityId } from '../../../spiffe/x509/profile.ts';
 import { decodeJournal, encodeJournal } from './codec.ts';
 import { allExpiredBefore, emptyJournal, type JournalEntries, rowKeyOf } from './record.ts';
 
+/** Where the journal is kept, and whose it is. */
 export interface JournalDeps {
   readonly journals: JournalStore;
   readonly keyManager: Pick<KeyManager, 'listKeys'>;

@@ -18,6 +18,7 @@ export interface AuthorityRecord {
   readonly status: AuthorityStatus | undefined;
 }
 
+/** A CA that signs certificates. */
 export interface X509Record extends AuthorityRecord {
   /** DER. */
   readonly certificate: Buffer;
@@ -42,6 +43,7 @@ export interface JournalEntries {
   readonly wit: readonly TokenKeyRecord[];
 }
 
+/** The journal of a server that never ran. */
 export const emptyJournal: JournalEntries = Object.freeze({ x509: [], jwt: [], wit: [] });
 
 /** Older records are dropped first; the number is the reference's. */

@@ -10,6 +10,7 @@ const BUSY_PAUSE_MS = 10;
 /** Prepared statements kept; the queries of the stores are a few dozen, listings by filter add variants. */
 const MAX_STATEMENTS = 256;
 
+/** The connection to run statements on. */
 export interface SqliteDriverOptions {
   readonly connection: BetterSqlite3.Database;
   readonly file: string;

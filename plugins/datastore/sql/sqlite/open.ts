@@ -30,6 +30,7 @@ const READER_BUSY_TIMEOUT_MS = 20;
 /** After so long, transactions let other work of the process run. */
 const TURN_MS = 10;
 
+/** Which database to open, and how patiently. */
 export interface SqliteOptions {
   /** A path, a `file:` URI or `:memory:`. */
   readonly connectionString: string;
