@@ -5,6 +5,7 @@ import type { Interceptor } from '../common/rpc/call.ts';
 import { createRpcServer } from '../common/rpc/server.ts';
 import type { ImplementedService } from '../common/rpc/service.ts';
 
+/** Where workloads connect, and what they find there. */
 export interface EndpointsOptions {
   readonly socketPath: string;
   readonly services: readonly ImplementedService[];

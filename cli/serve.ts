@@ -1,14 +1,8 @@
 import type { CommandIo } from '../common/cli/command.ts';
 import { messageOf } from '../common/errors.ts';
+import type { Running } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log/logger.ts';
 import { interruptSignal } from './interrupt.ts';
-
-/** A daemon that has started. */
-export interface Running {
-  /** Settles when it has ended; rejects with what made it end. */
-  readonly done: Promise<void>;
-  close(): Promise<void>;
-}
 
 /** What an operator's umask must not allow to others, whatever it was: writing for the group, anything for the rest. */
 const LEAST_UMASK = 0o027;
@@ -26,6 +20,7 @@ function octal(mode: number): string {
   return mode.toString(8).padStart(4, '0');
 }
 
+/** A daemon to be run. */
 export interface Service {
   /** `Server` or `Agent`, as log lines name it. */
   readonly name: 'Server' | 'Agent';

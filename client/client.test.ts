@@ -21,7 +21,7 @@ const HOUR_MS = 3_600_000;
 const service = workloadService();
 const open: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close();
+  for (const close of open.splice(0).toReversed()) await close();
 });
 
 const nowCa = (): TestCertificate =>

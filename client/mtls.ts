@@ -3,7 +3,7 @@ import tls from 'node:tls';
 import { FinialError, toFinialError } from '../common/errors.ts';
 import { presentedChain } from '../common/net/presented-chain.ts';
 import type { SpiffeId } from '../spiffe/id.ts';
-import { encodePem } from '../spiffe/x509/pem.ts';
+import { certificatesToPem, encodePem } from '../spiffe/x509/pem.ts';
 import { verifyX509Svid } from '../spiffe/x509/verify.ts';
 import type { Authorize } from './authorize.ts';
 import type { X509Source } from './x509-source.ts';
@@ -62,6 +62,7 @@ export function connectMtls(
       port,
       ...identityOf(source),
       // OpenSSL checks the chain against all roots we hold; the callback then against those of the peer's own domain.
+      // A list, since Node takes an empty text for "the public roots".
       ca: [...source.current.bundles.values()].flat().map((der) => encodePem('CERTIFICATE', der)),
       allowPartialTrustChain: true,
       checkServerIdentity: (_host, certificate) => {
@@ -94,7 +95,7 @@ function verifyPeer(source: X509Source, authorize: Authorize, chain: readonly Bu
 function identityOf(source: X509Source): tls.SecureContextOptions {
   const { chain, privateKey } = source.svid;
   return {
-    cert: chain.map((der) => encodePem('CERTIFICATE', der)).join(''),
+    cert: certificatesToPem(chain),
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
     minVersion: 'TLSv1.2',
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,

@@ -11,6 +11,7 @@ import { type ConfigObject, flagOverrides, withOverrides } from '../common/confi
 import { FinialError } from '../common/errors.ts';
 import type { PluginBlock } from '../plugins/catalog.ts';
 import type { SpiffeId } from '../spiffe/id.ts';
+import { adviseTtl, type TtlAdvice } from '../spiffe/rotation.ts';
 import type { KeyType } from '../spiffe/signer.ts';
 import type { TrustDomain } from '../spiffe/trust-domain.ts';
 import { serverFileSchema } from './config-schema.ts';
@@ -203,34 +204,28 @@ function warningsOf({ server, telemetry }: File): string[] {
   return [...warnings, ...unservedWarnings(server.profiling_enabled, telemetry)];
 }
 
-const LONGEST_SVID_TTL_MS = 7 * 24 * 3_600_000;
-
-/** SVIDs end with their authority, which is replaced at 5/6 of its life; see server.md 1.2 for the rule of thumb. */
-function ttlWarnings(server: File['server']): string[] {
-  const longest = Math.min(server.ca_ttl / 6, LONGEST_SVID_TTL_MS);
-  const ttls = {
-    default_x509_svid_ttl: server.default_x509_svid_ttl,
-    default_jwt_svid_ttl: server.default_jwt_svid_ttl,
-    agent_ttl: server.agent_ttl ?? 0,
-  };
-  return Object.entries(ttls)
-    .filter(([, ttl]) => ttl > longest)
-    .map(([key, ttl]) => ttlAdvice(key, ttl, server.ca_ttl, longest));
+/** SVIDs end with their authority, which is replaced at 5/6 of its life. */
+function ttlWarnings({ agent_ttl, ca_ttl, default_jwt_svid_ttl, default_x509_svid_ttl }: File['server']): string[] {
+  const ttls = { default_x509_svid_ttl, default_jwt_svid_ttl, agent_ttl: agent_ttl ?? 0 };
+  return Object.entries(ttls).flatMap(([key, ttl]) => ttlWarning(key, adviseTtl(ca_ttl, ttl)) ?? []);
 }
 
-function ttlAdvice(key: string, ttl: number, caTtl: number, longest: number): string {
-  if (ttl < LONGEST_SVID_TTL_MS) {
-    return (
-      `${key} is too high for the configured ca_ttl value; SVIDs with shorter lifetimes may be issued. ` +
-      `Set ${key} to ${formatDuration(longest)} or less, or ca_ttl to ${formatDuration(6 * ttl)} or more.`
-    );
+function ttlWarning(key: string, advice: TtlAdvice): string | undefined {
+  const shorter = 'SVIDs with shorter lifetimes may be issued';
+  switch (advice.kind) {
+    case 'fits':
+      return undefined;
+    case 'lower-svid-or-raise-ca':
+      return (
+        `${key} is too high for the configured ca_ttl value; ${shorter}. Set ${key} to ` +
+        `${formatDuration(advice.maxSvidTtl)} or less, or ca_ttl to ${formatDuration(advice.minCaTtl)} or more.`
+      );
+    case 'lower-svid-and-raise-ca':
+      return (
+        `${key} is too high and the ca_ttl is too low; ${shorter}. Set ${key} to ` +
+        `${formatDuration(advice.maxSvidTtl)} or less, and ca_ttl to ${formatDuration(advice.minCaTtl)} or more.`
+      );
+    case 'lower-svid':
+      return `${key} is too high; ${shorter}. Set ${key} to ${formatDuration(advice.maxSvidTtl)} or less.`;
   }
-  const most = formatDuration(LONGEST_SVID_TTL_MS);
-  if (caTtl < 6 * LONGEST_SVID_TTL_MS) {
-    return (
-      `${key} is too high and the ca_ttl is too low; SVIDs with shorter lifetimes may be issued. ` +
-      `Set ${key} to ${most} or less, and ca_ttl to ${formatDuration(6 * LONGEST_SVID_TTL_MS)} or more.`
-    );
-  }
-  return `${key} is too high; SVIDs with shorter lifetimes may be issued. Set ${key} to ${most} or less.`;
 }

@@ -97,12 +97,12 @@ function spreadHalfLife({ notBefore, notAfter }: Validity, random: Random): numb
 }
 
 /** The longest SVID lifetime (ms) that no scheduled rotation of an authority with lifetime `caTtl` (ms) cuts short. */
-export function maxSvidTtl(caTtl: number): number {
+function maxSvidTtl(caTtl: number): number {
   return Math.min(caTtl / ACTIVATE.divisor, ACTIVATE.cap);
 }
 
 /** The shortest authority lifetime (ms) under which SVIDs of `svidTtl` (ms, at most 7 days) are never cut short. */
-export function minCaTtl(svidTtl: number): number {
+function minCaTtl(svidTtl: number): number {
   return svidTtl * ACTIVATE.divisor;
 }
 

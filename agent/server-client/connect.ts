@@ -6,7 +6,7 @@ import { connectTls, type RpcChannel } from '../../common/rpc/client.ts';
 import { type SpiffeId, spiffeId } from '../../spiffe/id.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import { parseCertificate, spiffeIdOf } from '../../spiffe/x509/certificate.ts';
-import { certificatesToPem } from '../../spiffe/x509/pem.ts';
+import { certificatesToPem, encodePem } from '../../spiffe/x509/pem.ts';
 
 /** Where the server is, and who it has to be. */
 export interface ServerTarget {
@@ -39,7 +39,8 @@ export function connectServer(
   client: ClientCertificate | undefined,
 ): RpcChannel {
   const secureContext = tls.createSecureContext({
-    ca: certificatesToPem(roots),
+    // A list, since Node takes an empty text for "the public roots".
+    ca: roots.map((der) => encodePem('CERTIFICATE', der)),
     minVersion: 'TLSv1.2',
     allowPartialTrustChain: true,
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,

@@ -9,8 +9,9 @@ import type { CacheFeed, HeldX509Svid } from '../cache/contract.ts';
 import type { AgentEntry, ServerClient, SignedX509Svid } from '../server-client/contract.ts';
 
 /** No batch is larger; smaller ones follow when the server cannot manage (agent.md 3.1). */
-export const LARGEST_BATCH = 500;
+const LARGEST_BATCH = 500;
 
+/** Who signs, and what is held already. */
 export interface SigningDependencies {
   readonly client: Pick<ServerClient, 'signX509Svids'>;
   readonly feed: Pick<CacheFeed, 'stale' | 'setSvids'>;

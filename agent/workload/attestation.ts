@@ -4,6 +4,7 @@ import type { Peer } from '../../common/rpc/call.ts';
 import type { WorkloadAttestor } from '../../plugins/workload-attestor/contract.ts';
 import { formatSelector, type Selector } from '../../spiffe/selector.ts';
 
+/** Finds out the facts about a caller. */
 export interface WorkloadAttestation {
   /**
    * The selectors of the process at the other end, as all attestors together tell them.
@@ -14,6 +15,7 @@ export interface WorkloadAttestation {
   attest(peer: Peer, signal: AbortSignal): Promise<readonly Selector[]>;
 }
 
+/** Who is asked about callers. */
 export interface WorkloadAttestationDependencies {
   /** By the name of the plugin. */
   readonly attestors: ReadonlyMap<string, WorkloadAttestor>;

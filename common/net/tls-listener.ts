@@ -1,5 +1,6 @@
 import { constants, type KeyObject } from 'node:crypto';
 import tls from 'node:tls';
+import { certificatesToPem } from '../../spiffe/x509/pem.ts';
 import { FinialError, messageOf } from '../errors.ts';
 import type { Closable } from '../lifecycle.ts';
 import type { Logger } from '../log/logger.ts';
@@ -74,18 +75,13 @@ export async function listenTls(options: TlsListenerOptions): Promise<Closable &
 /** Everything is repeated on each rotation, since `setSecureContext` resets whatever it is not given. */
 function secureContext(identity: TlsIdentity): tls.SecureContextOptions {
   return {
-    cert: identity.chain.map(toPem).join(''),
+    cert: certificatesToPem(identity.chain),
     key: identity.privateKey.export({ type: 'pkcs8', format: 'pem' }),
     // An empty list keeps the public roots out and sends no hints about acceptable authorities.
     ca: [],
     minVersion: 'TLSv1.2',
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   };
-}
-
-function toPem(der: Buffer): string {
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
 }
 
 function accept(socket: tls.TLSSocket, options: TlsListenerOptions, sockets: Set<tls.TLSSocket>): void {

@@ -51,7 +51,7 @@ const KEY_ID_LENGTH = 32;
 const KEY_ID_ALPHABET = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 
 /** A `kid` as the reference makes them: 32 letters and digits, each as likely as any other. */
-export function newKeyId(random: (size: number) => Buffer): string {
+function newKeyId(random: (size: number) => Buffer): string {
   const fair = 256 - (256 % KEY_ID_ALPHABET.length);
   let id = '';
   while (id.length < KEY_ID_LENGTH) {

@@ -4,9 +4,9 @@ import { isJsonObject, JsonError, type JsonLimits, type JsonObject, type JsonVal
 import { isJwsAlgorithm, type JwsAlgorithm } from './algorithm.ts';
 
 /** Far above any token that fits an HTTP header, and low enough to bound what an unverified one costs. */
-export const MAX_TOKEN_LENGTH = 64 * 1024;
+const MAX_TOKEN_LENGTH = 64 * 1024;
 /** A token with more audiences is refused. */
-export const MAX_AUDIENCES = 100;
+const MAX_AUDIENCES = 100;
 const MAX_KEY_ID_LENGTH = 1024;
 const LIMITS: JsonLimits = { maxLength: MAX_TOKEN_LENGTH, maxDepth: 32 };
 

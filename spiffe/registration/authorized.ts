@@ -131,10 +131,10 @@ export function explainAuthorized<E, K>(query: AuthorizedQuery<E, K>): Authorize
 }
 
 /** The chain of a cause, from the agent downwards. */
-export function reasonOf<E>(cause: Cause<E>): ReasonStep<E>[] {
+function reasonOf<E>(cause: Cause<E>): ReasonStep<E>[] {
   const steps: ReasonStep<E>[] = [];
   for (let step: Cause<E> | undefined = cause; step !== undefined; step = step.from) steps.push(stepOf(step));
-  return steps.reverse();
+  return steps.toReversed();
 }
 
 function stepOf<E>({ kind, entry }: Cause<E>): ReasonStep<E> {

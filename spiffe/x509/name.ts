@@ -145,7 +145,7 @@ export function formatSubject(subject: Subject): string {
     const values = valuesOf(subject, field);
     if (values.length > 0) names.push(values.map((value) => `${field.label}=${escapeValue(value)}`).join('+'));
   }
-  return names.reverse().join(',');
+  return names.toReversed().join(',');
 }
 
 /** RFC 2253 2.4, as far as the reference follows it. */

@@ -21,7 +21,7 @@ const BACKDATE_MS = 10_000;
 const DEFAULT_CA_SUBJECT: Subject = { country: ['US'], organization: ['SPIFFE'] };
 
 /** The subject of X509-SVIDs. */
-export const DEFAULT_SVID_SUBJECT: Subject = { country: ['US'], organization: ['SPIRE'] };
+const DEFAULT_SVID_SUBJECT: Subject = { country: ['US'], organization: ['SPIRE'] };
 
 /** DER of the Name of X509-SVIDs that nobody named otherwise. */
 export const SVID_SUBJECT = encodeName(DEFAULT_SVID_SUBJECT);

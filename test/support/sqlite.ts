@@ -27,7 +27,7 @@ export function sqliteTests(): SqliteTests {
     directory = mkdtempSync(join(tmpdir(), 'finial-datastore-'));
   });
   afterEach(async () => {
-    for (const one of opened.splice(0).reverse()) await one.close();
+    for (const one of opened.splice(0).toReversed()) await one.close();
   });
   afterAll(() => rmSync(directory, { recursive: true }));
   return {

@@ -69,7 +69,7 @@ export class Processes {
   }
 
   async stop(): Promise<void> {
-    for (const child of this.#children.reverse()) {
+    for (const child of this.#children.toReversed()) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
       child.kill('SIGTERM');
       const timer = setTimeout(() => child.kill('SIGKILL'), 5000);

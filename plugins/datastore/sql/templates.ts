@@ -36,7 +36,7 @@ export function listTemplate<T, R>(
     const size = 2 ** Math.ceil(Math.log2(list.length));
     let query = compiled.get(size);
     if (query === undefined) {
-      query = checked(build(tx, new Array<T>(size).fill(sample)).compile(), size);
+      query = checked(build(tx, Array.from<T>({ length: size }).fill(sample)).compile(), size);
       compiled.set(size, query);
     }
     const padded: T[] = [...list];

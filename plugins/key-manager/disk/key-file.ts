@@ -35,7 +35,7 @@ export async function writeKeyFile(file: string, keys: HeldKeys): Promise<void> 
 }
 
 /** The reference's format: tab-indented JSON, IDs in order, each key the base64 of its PKCS#8 DER, no last newline. */
-export function formatKeys(keys: HeldKeys): string {
+function formatKeys(keys: HeldKeys): string {
   const ids = [...keys.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   // Object.fromEntries would move IDs that look like numbers to the front.
   const lines = ids.map((id) => `\t\t${JSON.stringify(id)}: "${keys.get(id)?.pkcs8().toString('base64') ?? ''}"`);

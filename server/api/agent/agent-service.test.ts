@@ -152,7 +152,7 @@ describe('one agent', () => {
 async function attest(
   type: string,
   payload: string,
-  answer = (ask: string): string => ask.split('').reverse().join(''),
+  answer = (ask: string): string => ask.split('').toReversed().join(''),
 ) {
   const call = (await harness.as(localPeer)).bidi(service, 'AttestAgent');
   await call.send({ params: { data: { type, payload: Buffer.from(payload) }, params: { csr } } });

@@ -58,7 +58,7 @@ describe('creation', () => {
 
   it('answers a similar entry with the one that is there', async () => {
     await create(whole);
-    const similar = { ...plain, selectors: [...(whole.selectors ?? [])].reverse(), hint: 'other' };
+    const similar = { ...plain, selectors: (whole.selectors ?? []).toReversed(), hint: 'other' };
     const [result] = await create(similar);
     expect(result?.status).toEqual({ code: 6, message: 'similar entry already exists' });
     expect(result?.entry).toMatchObject({ id: 'e1', hint: 'web' });

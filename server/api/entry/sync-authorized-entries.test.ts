@@ -65,7 +65,7 @@ describe('a sync', () => {
     const [revisions, some, page] = await sync(
       {},
       { ids: ['e0009', 'none', 'e0003', 'e0003'] },
-      { ids: many.reverse() },
+      { ids: many.toReversed() },
     );
     expect(revisions?.map((one) => [one.entry_revisions.length, one.entries.length, one.more])).toEqual([
       [500, 0, true],

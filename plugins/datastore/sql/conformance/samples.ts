@@ -105,7 +105,7 @@ export function pick(stores: readonly DataStore[], n: number): DataStore {
 export function opener(open: OpenTestDatabase): (clock?: Clock) => Promise<TestDatabase> {
   const stores: DataStore[] = [];
   afterEach(async () => {
-    for (const store of stores.splice(0).reverse()) await store.close();
+    for (const store of stores.splice(0).toReversed()) await store.close();
   });
   return async (clock = new ManualClock(START_MS)) => {
     const database = await open(clock);
