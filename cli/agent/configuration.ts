@@ -1,5 +1,7 @@
 import { bool, int, text } from '../../common/cli/flags.ts';
 import { loadConfigFile } from '../../common/config/load.ts';
+import type { PluginBlock } from '../../plugins/catalog.ts';
+import { configured } from '../configured.ts';
 import { type AgentConfig, type AgentFlags, readAgentConfig } from '../../agent/config.ts';
 
 /** The flags of `run` and `validate`. */
@@ -28,11 +30,13 @@ export const configurationFlags = {
   trustDomain: text('', 'Trust domain of the agent'),
 };
 
-/** @throws FinialError with one line per problem of the file and the flags */
-export function configuration(
+/** @throws FinialError with one line per problem of the file, its plugins and the flags */
+export function configuration<Plugins>(
   flags: Required<AgentFlags> & { readonly config: string; readonly expandEnv: boolean },
   env: Readonly<Record<string, string | undefined>>,
-): AgentConfig {
+  readPlugins: (blocks: readonly PluginBlock[]) => Plugins,
+): { readonly config: AgentConfig; readonly plugins: Plugins } {
   const { config, expandEnv, ...overrides } = flags;
-  return readAgentConfig(loadConfigFile(config, { expandEnv, env }), overrides);
+  const root = loadConfigFile(config, { expandEnv, env });
+  return configured(root, (one) => readAgentConfig(one, overrides), readPlugins);
 }

@@ -14,8 +14,9 @@ export const run = defineCommand({
   bareErrors: true,
   flags: configurationFlags,
   async run(flags, io) {
-    const config = configuration(flags, io.env);
-    const plugins = configureAgentPlugins(config.plugins, agentBuiltIns, readPluginData);
+    const { config, plugins } = configuration(flags, io.env, (blocks) =>
+      configureAgentPlugins(blocks, agentBuiltIns, readPluginData),
+    );
     const logging = createLogging({ ...config.log, nano: config.log.formatGiven, stream: 'stdout' });
     const log = logging.root;
     try {

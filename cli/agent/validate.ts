@@ -13,8 +13,7 @@ export const validate = defineCommand({
   flags: configurationFlags,
   async run(flags, io) {
     try {
-      const config = configuration(flags, io.env);
-      configureAgentPlugins(config.plugins, agentBuiltIns, readPluginData);
+      configuration(flags, io.env, (blocks) => configureAgentPlugins(blocks, agentBuiltIns, readPluginData));
     } catch (error) {
       throw commandFailure(`SPIRE agent configuration file is invalid: ${messageOf(error)}`, { cause: error });
     }

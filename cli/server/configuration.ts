@@ -1,5 +1,7 @@
 import { bool, int, text } from '../../common/cli/flags.ts';
 import { loadConfigFile } from '../../common/config/load.ts';
+import type { PluginBlock } from '../../plugins/catalog.ts';
+import { configured } from '../configured.ts';
 import { readServerConfig, type ServerConfig, type ServerFlags } from '../../server/config.ts';
 
 /** The flags of `run` and `validate`. */
@@ -17,11 +19,13 @@ export const configurationFlags = {
   socketPath: text('', 'Path of the admin socket'),
 };
 
-/** @throws FinialError with one line per problem of the file and the flags */
-export function configuration(
+/** @throws FinialError with one line per problem of the file, its plugins and the flags */
+export function configuration<Plugins>(
   flags: Required<ServerFlags> & { readonly config: string; readonly expandEnv: boolean },
   env: Readonly<Record<string, string | undefined>>,
-): ServerConfig {
+  readPlugins: (blocks: readonly PluginBlock[]) => Plugins,
+): { readonly config: ServerConfig; readonly plugins: Plugins } {
   const { config, expandEnv, ...overrides } = flags;
-  return readServerConfig(loadConfigFile(config, { expandEnv, env }), overrides);
+  const root = loadConfigFile(config, { expandEnv, env });
+  return configured(root, (one) => readServerConfig(one, overrides), readPlugins);
 }

@@ -14,8 +14,9 @@ export const run = defineCommand({
   bareErrors: true,
   flags: configurationFlags,
   async run(flags, io) {
-    const config = configuration(flags, io.env);
-    const plugins = configureServerPlugins(config.plugins, serverBuiltIns, readPluginData);
+    const { config, plugins } = configuration(flags, io.env, (blocks) =>
+      configureServerPlugins(blocks, serverBuiltIns, readPluginData),
+    );
     const logging = createLogging({ ...config.log, nano: config.log.formatGiven, stream: 'stdout' });
     const log = logging.root;
     try {

@@ -13,8 +13,7 @@ export const validate = defineCommand({
   flags: configurationFlags,
   async run(flags, io) {
     try {
-      const config = configuration(flags, io.env);
-      configureServerPlugins(config.plugins, serverBuiltIns, readPluginData);
+      configuration(flags, io.env, (blocks) => configureServerPlugins(blocks, serverBuiltIns, readPluginData));
     } catch (error) {
       throw commandFailure(`SPIRE server configuration file is invalid: ${messageOf(error)}`, { cause: error });
     }

@@ -51,13 +51,14 @@ describe('configuration', () => {
     const file = path.join(own, 'bad.conf');
     writeFileSync(
       file,
-      'server {\n  trust_domain = "Example.ORG"\n  ca_ttl = "1d"\n  bind_prot = 8081\n  data_dir = "/tmp/x"\n}\nplugins {\n  DataStore "sql" { plugin_data {} }\n}\n',
+      'server {\n  trust_domain = "Example.ORG"\n  ca_ttl = "1d"\n  bind_prot = 8081\n  data_dir = "/tmp/x"\n}\nplugins {\n  DataStore "sql" { plugin_data {} }\n  KeyManager "disc" {}\n}\n',
     );
     const { code, err } = await run('spire-server', ['run', '-config', file]);
     expect(code).toBe(1);
     expect(err).toMatch(new RegExp(`${file}:2: server\\.trust_domain: `));
     expect(err).toMatch(new RegExp(`${file}:3: server\\.ca_ttl: `));
     expect(err).toMatch(new RegExp(`${file}:4: .*bind_prot.*bind_port`));
+    expect(err).toMatch(new RegExp(`${file}:9: keymanager\\(disc\\): no built-in plugin`));
   });
 
   it('validate says that a good file is good, and what is wrong with a bad one', async () => {
