@@ -6,6 +6,8 @@ import { createHealth, healthTask } from '../common/health/health.ts';
 import { CloseStack, type Running, supervise, type Task } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log/logger.ts';
 import { subject } from '../common/observable.ts';
+import { implementReflection } from '../common/rpc/reflection.ts';
+import { healthService, workloadService } from '../common/rpc/services.ts';
 import { COMPATIBLE_VERSION } from '../common/version.ts';
 import { publicHealth } from './api/health.ts';
 import { checkWorkloadApi } from './api/self-check.ts';
@@ -138,7 +140,11 @@ async function openWorkloadApi(
     socketPath,
     log: named('endpoints'),
     interceptors: [requireSecurityHeader],
-    services: [api, publicHealth(() => checkWorkloadApi(socketPath))],
+    services: [
+      api,
+      publicHealth(() => checkWorkloadApi(socketPath)),
+      ...implementReflection([workloadService(), healthService()]),
+    ],
   });
   resources.use('endpoints', endpoints);
 }

@@ -1,29 +1,78 @@
 import { describe, expect, it } from 'vitest';
-import { socketPathOf } from './endpoint.ts';
+import { ENDPOINT_VARIABLE, parseEndpoint, workloadEndpoint } from './endpoint.ts';
 
-describe('socketPathOf', () => {
+// The rules of the standard are held by test/vectors/endpoint.json; here stands what it leaves open.
+describe('parseEndpoint', () => {
   it.each([
-    ['unix:///run/api.sock', '/run/api.sock'],
-    ['unix:/run/api.sock', '/run/api.sock'],
-  ])('reads %s', (address, path) => {
-    expect(socketPathOf(address)).toBe(path);
+    ['UNIX:///run/a.sock', '/run/a.sock'],
+    ['unix:///run/with%20blank/100%25.sock', '/run/with blank/100%.sock'],
+    ['unix:////run/a.sock', '/run/a.sock'],
+    ['unix:///run/a@b:c.sock', '/run/a@b:c.sock'],
+  ])('reads the path of %s', (address, path) => {
+    expect(parseEndpoint(address)).toEqual({ transport: 'unix', path });
   });
 
-  it('falls back to the environment', () => {
-    expect(socketPathOf(undefined, { SPIFFE_ENDPOINT_SOCKET: 'unix:///a' })).toBe('/a');
-    expect(() => socketPathOf(undefined, {})).toThrow(/set SPIFFE_ENDPOINT_SOCKET/);
+  it('reads an IPv6 address with a zone', () => {
+    expect(parseEndpoint('tcp://[fe80::1%eth0]:80')).toEqual({ transport: 'tcp', host: 'fe80::1%eth0', port: 80 });
   });
 
   it.each([
-    '',
-    '/run/api.sock',
-    'http://x',
-    'unix:api.sock',
-    'unix://host/api.sock',
-    'unix:///a?b',
-    'unix:///a#b',
-    'unix:',
-  ])('refuses %j', (address) => {
-    expect(() => socketPathOf(address, {})).toThrow(/Workload API address/);
+    ['unix:///a%zz', 'has a malformed percent-encoding in its path'],
+    ['unix:///a%00b', 'has a malformed percent-encoding in its path'],
+    ['unix:/%2F', 'must name a socket, not the root folder'],
+    ['unix:///a b', 'must hold no blanks or control characters'],
+    ['unix:///a\n', 'must hold no blanks or control characters'],
+    [' unix:///a', 'is not a URI: it has no scheme'],
+    ['unix:///a?', 'must not have a query'],
+    ['unix:///a#', 'must not have a fragment'],
+    ['unix://@/a', 'must not have user information'],
+    ['tcp://[127.0.0.1]:80', 'must have an IP address as its host'],
+    ['tcp://::1:80', 'must have a host'],
+    ['tcp://127.1:80', 'must have an IP address as its host'],
+    ['tcp://127.0.0.1:', 'must have a port'],
+    ['tcp://127.0.0.1:+80', 'must have a port from 1 to 65535'],
+  ])('refuses %j', (address, rule) => {
+    expect(() => parseEndpoint(address)).toThrow(`Workload API address ${rule}`);
+  });
+
+  it('shows no more than the beginning of a long address', () => {
+    expect(() => parseEndpoint(`http://${'x'.repeat(10_000)}`)).toThrow(/^.{0,300}$/);
+  });
+});
+
+describe('parseEndpoint with host names', () => {
+  const parse = (address: string) => parseEndpoint(address, { hostNames: true });
+
+  it.each(['localhost', 'broker.example.com', 'a-b.example', '10.0.0.1'])('accepts %s', (host) => {
+    expect(parse(`tcp://${host}:1`)).toEqual({ transport: 'tcp', host, port: 1 });
+  });
+
+  it.each([
+    '-a.example',
+    'a-.example',
+    'a..example',
+    'a_b.example',
+    '10.0.0.256',
+    '[localhost]',
+    `${'a'.repeat(64)}.b`,
+  ])('refuses %s', (host) => {
+    expect(() => parse(`tcp://${host}:1`)).toThrow('must have an IP address or a DNS name as its host');
+  });
+});
+
+describe('workloadEndpoint', () => {
+  const env = { [ENDPOINT_VARIABLE]: 'unix:///from/environment' };
+
+  it('takes the address given before that of the environment', () => {
+    expect(workloadEndpoint('unix:///given', env)).toEqual({ transport: 'unix', path: '/given' });
+    expect(workloadEndpoint(undefined, env)).toEqual({ transport: 'unix', path: '/from/environment' });
+  });
+
+  it.each([
+    ['nothing', undefined, {}],
+    ['an empty variable', undefined, { [ENDPOINT_VARIABLE]: '' }],
+    ['an empty address, which is not an absent one', '', env],
+  ])('says what to do about %s', (_what, address, environment) => {
+    expect(() => workloadEndpoint(address, environment)).toThrow('pass one or set SPIFFE_ENDPOINT_SOCKET');
   });
 });

@@ -1,185 +1,126 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { backoffDelay, type BackoffPolicy } from '../common/backoff.ts';
+import type { BackoffPolicy } from '../common/backoff.ts';
 import { type Clock, systemClock } from '../common/clock.ts';
-import { FinialError, hasCode, toFinialError } from '../common/errors.ts';
-import { connectUnix, type RpcChannel } from '../common/rpc/client.ts';
-import { workloadService } from '../common/rpc/services.ts';
-import type { X509SVIDResponse__Output } from '../proto/gen/workload/X509SVIDResponse.ts';
-import { parseSpiffeId, type SpiffeId, trustDomainOf } from '../spiffe/id.ts';
-import { parseTrustDomain, type TrustDomain } from '../spiffe/trust-domain.ts';
-import { parseCertificates, spiffeIdOf } from '../spiffe/x509/certificate.ts';
-import { socketPathOf } from './endpoint.ts';
+import { FinialError } from '../common/errors.ts';
+import { parseSpiffeId, type SpiffeId } from '../spiffe/id.ts';
+import { workloadChannel } from './channel.ts';
+import { workloadEndpoint } from './endpoint.ts';
+import { DEFAULT_BACKOFF } from './follow.ts';
+import { type JwtSvid, readJwtBundles, readJwtSvids, readValidation, type ValidatedJwtSvid } from './jwt-svids.ts';
+import { withSignals } from './linked-signal.ts';
+import type { JwtBundles } from './source.ts';
+import { type Opened, type WorkloadStream, workloadStream } from './stream.ts';
+import { readWitBundles, readWitSvids, type HeldWitSvid, type WitBundles } from './wit-svids.ts';
+import { readX509BundleSet, readX509Context, type X509BundleSet, type X509Context } from './x509-context.ts';
 
-/** An X.509 identity of this process. */
-export interface X509Svid {
-  readonly id: SpiffeId;
-  /** DER, leaf first, without the root. */
-  readonly chain: readonly Buffer[];
-  readonly privateKey: KeyObject;
-  /** Unix milliseconds. */
-  readonly notBefore: number;
-  readonly notAfter: number;
-  /** What the operator calls this identity; empty when it has no name. */
-  readonly hint: string;
-}
-
-/** The certificates (DER) that verify the X509-SVIDs of each trust domain. */
-export type X509Bundles = ReadonlyMap<TrustDomain, readonly Buffer[]>;
-
-/** Everything that a process needs to prove who it is and to check its peers. Replaced as a whole on each update. */
-export interface X509Context {
-  /** The first one is the default identity (SPIFFE Workload API 8). Never empty. */
-  readonly svids: readonly [X509Svid, ...X509Svid[]];
-  readonly bundles: X509Bundles;
-}
-
-/** A JWT-SVID as the agent handed it out. */
-export interface JwtSvid {
-  readonly id: SpiffeId;
-  readonly token: string;
-  readonly hint: string;
-}
-
-/** A token that the agent judged to be valid. */
-export interface ValidatedJwtSvid {
-  readonly id: SpiffeId;
-}
-
-/** Where the Workload API is. */
+/** Where the Workload API is, and how it is spoken to. */
 export interface WorkloadApiOptions {
-  /** `unix:///path`; taken from SPIFFE_ENDPOINT_SOCKET when absent. */
+  /** `unix:///path` or `tcp://IP:port`; taken from SPIFFE_ENDPOINT_SOCKET when absent. */
   readonly address?: string;
+  /** How waits between attempts to open a stream grow; from 0.2 s to 30 s unless said otherwise. */
+  readonly backoff?: BackoffPolicy;
+  /** Bounds one message of the agent; 16 MiB unless said otherwise. */
+  readonly maxReceiveBytes?: number;
+  /** WIT-SVIDs are an incubating standard, so their calls must be asked for. */
+  readonly wit?: boolean;
   readonly clock?: Clock;
+  /** Uniform in [0, 1). */
   readonly random?: () => number;
-}
-
-/** The Workload API of the agent on this node (SPIFFE Workload API 5 and 6). */
-export interface WorkloadApi {
-  /**
-   * The identities of this process: the current ones first, then each update. Reconnects by itself; ends without error
-   * when `signal` aborts.
-   *
-   * @param onInterruption hears why the stream is being opened again
-   * @throws FinialError when trying again cannot help: `invalid-argument` or `unimplemented`
-   */
-  watchX509(signal: AbortSignal, onInterruption?: (error: FinialError) => void): AsyncIterable<X509Context>;
-  /** The current identities, once. @throws FinialError, `permission-denied` when this process has none */
-  fetchX509(options?: CallOptions): Promise<X509Context>;
-  /** One token per identity, or the one of `id`. @throws FinialError */
-  fetchJwtSvids(
-    request: { readonly audience: readonly string[]; readonly id?: SpiffeId },
-    options?: CallOptions,
-  ): Promise<readonly JwtSvid[]>;
-  /** Lets the agent judge a token meant for `audience`. @throws FinialError `invalid-argument` when it is not valid */
-  validateJwtSvid(token: string, audience: string, options?: CallOptions): Promise<ValidatedJwtSvid>;
-  close(): void;
 }
 
 /** What bounds a single call. */
 export interface CallOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** 5 seconds unless said otherwise. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
 }
 
-/** SPIFFE Workload Endpoint 5: proves that no proxy was tricked into making the call. */
-const metadata = { 'workload.spiffe.io': 'true' };
+/** What a token is asked for. */
+export interface JwtSvidRequest {
+  /** Who the token is for. One value is best: whoever is named may use the token towards the others. */
+  readonly audience: readonly string[];
+  /** One identity of this process; all of them when absent. */
+  readonly id?: SpiffeId | undefined;
+}
+
+/**
+ * The Workload API of the agent on this node (SPIFFE Workload API 5 to 7): every stream and every call. Connects lazily.
+ * Sources (`createX509Source` and its siblings) are built on it and are what most programs want.
+ */
+export interface WorkloadApi extends Disposable {
+  /** The X.509 identities of this process, with the bundles that verify its peers. */
+  readonly x509: WorkloadStream<X509Context>;
+  /** The X.509 bundles alone, for programs without an identity. */
+  readonly x509Bundles: WorkloadStream<X509BundleSet>;
+  readonly jwtBundles: WorkloadStream<JwtBundles>;
+  /** @throws FinialError `failed-precondition` unless opted in */
+  readonly witSvids: WorkloadStream<readonly [HeldWitSvid, ...HeldWitSvid[]], { readonly id?: SpiffeId }>;
+  /** @throws FinialError `failed-precondition` unless opted in */
+  readonly witBundles: WorkloadStream<WitBundles>;
+  /** One token per identity, or the one of `id`. The agent caches; a JwtSource does besides. @throws FinialError */
+  fetchJwtSvids(request: JwtSvidRequest, options?: CallOptions): Promise<readonly [JwtSvid, ...JwtSvid[]]>;
+  /** Lets the agent judge a token meant for `audience`. @throws FinialError `invalid-argument` when it is not valid */
+  validateJwtSvid(token: string, audience: string, options?: CallOptions): Promise<ValidatedJwtSvid>;
+  /** Ends every stream and call, and the connection. */
+  close(): void;
+}
 
 const DEFAULT_TIMEOUT_MS = 5000;
-/** conformance.md 3.3: the first attempt after a healthy stream is immediate, later ones back off to half a minute. */
-const RETRY: BackoffPolicy = { initial: 200, factor: 1.5, max: 30_000, jitter: 0.2 };
+const DEFAULT_RECEIVE_BYTES = 16 * 1024 * 1024;
 
-/** Connects lazily: nothing happens before the first call. @throws FinialError when the address is not usable */
+/** Nothing happens before the first call. @throws FinialError `invalid-argument` when the address is not usable */
 export function workloadApi(options: WorkloadApiOptions = {}): WorkloadApi {
-  const { clock = systemClock, random = Math.random } = options;
-  const channel = connectUnix(socketPathOf(options.address));
-  const call = ({ signal, timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions = {}) =>
-    signal === undefined ? { timeoutMs, metadata } : { timeoutMs, metadata, signal };
+  const { clock = systemClock, random = Math.random, backoff = DEFAULT_BACKOFF, wit = false } = options;
+  const channel = workloadChannel(workloadEndpoint(options.address), options.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES);
+  const closed = new AbortController();
+  const bounded = <T>(
+    { signal: given, timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions = {},
+    call: (options: CallOptions) => Promise<T>,
+  ): Promise<T> => withSignals([given, closed.signal], (signal) => call({ signal, timeoutMs }));
+  const stream = <M, T, R = object>(open: Opened<M, R>, read: (message: M) => T): WorkloadStream<T, R> =>
+    workloadStream({ open, read, clock, random, backoff, closed: closed.signal, timeoutMs: DEFAULT_TIMEOUT_MS });
+  const witSvids = stream(
+    ({ id }: { readonly id?: SpiffeId }, call) => channel.serverStream('FetchWITSVID', { spiffe_id: id ?? '' }, call),
+    readWitSvids,
+  );
+  const witBundles = stream((_request, call) => channel.serverStream('FetchWITBundles', {}, call), readWitBundles);
+  const close = (): void => {
+    closed.abort(new FinialError('unavailable', 'the Workload API client is closed'));
+    channel.close();
+  };
   return {
-    watchX509: (signal, onInterruption) => watch(channel, { clock, random, onInterruption }, signal),
-    async fetchX509(callOptions) {
-      for await (const response of channel.serverStream(workloadService(), 'FetchX509SVID', {}, call(callOptions))) {
-        return toContext(response);
-      }
-      throw new FinialError('unavailable', 'the agent ended the stream without an answer');
+    x509: stream((_request, call) => channel.serverStream('FetchX509SVID', {}, call), readX509Context),
+    x509Bundles: stream((_request, call) => channel.serverStream('FetchX509Bundles', {}, call), readX509BundleSet),
+    jwtBundles: stream((_request, call) => channel.serverStream('FetchJWTBundles', {}, call), readJwtBundles),
+    get witSvids() {
+      return wit ? witSvids : notOptedIn();
     },
-    async fetchJwtSvids({ audience, id }, callOptions) {
-      const request = { audience, spiffe_id: id ?? '' };
-      const { svids } = await channel.call(workloadService(), 'FetchJWTSVID', request, call(callOptions));
-      return svids.map(({ spiffe_id, svid, hint }) => ({ id: parseSpiffeId(spiffe_id), token: svid, hint }));
+    get witBundles() {
+      return wit ? witBundles : notOptedIn();
     },
-    async validateJwtSvid(token, audience, callOptions) {
-      const response = await channel.call(
-        workloadService(),
-        'ValidateJWTSVID',
-        { svid: token, audience },
-        call(callOptions),
-      );
-      return { id: parseSpiffeId(response.spiffe_id) };
+    async fetchJwtSvids({ audience, id }, options) {
+      const wanted = { audience: checkAudience(audience), id: id === undefined ? undefined : parseSpiffeId(id) };
+      const request = { audience: wanted.audience, spiffe_id: wanted.id ?? '' };
+      return readJwtSvids(await bounded(options, (call) => channel.call('FetchJWTSVID', request, call)), wanted);
     },
-    close: () => channel.close(),
+    async validateJwtSvid(token, audience, options) {
+      const [expected] = checkAudience([audience]);
+      const request = { svid: token, audience: expected };
+      return readValidation(await bounded(options, (call) => channel.call('ValidateJWTSVID', request, call)));
+    },
+    close,
+    [Symbol.dispose]: close,
   };
 }
 
-interface WatchDependencies {
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly onInterruption: ((error: FinialError) => void) | undefined;
-}
-
-async function* watch(
-  channel: RpcChannel,
-  { clock, random, onInterruption }: WatchDependencies,
-  signal: AbortSignal,
-): AsyncGenerator<X509Context> {
-  let failures = 0;
-  while (!signal.aborted) {
-    try {
-      for await (const response of channel.serverStream(workloadService(), 'FetchX509SVID', {}, { signal, metadata })) {
-        failures = 0;
-        yield toContext(response);
-      }
-      throw new FinialError('unavailable', 'the agent ended the stream');
-    } catch (thrown) {
-      if (signal.aborted) return;
-      const error = toFinialError(thrown);
-      if (hasCode(error, 'invalid-argument') || hasCode(error, 'unimplemented')) throw error;
-      onInterruption?.(error);
-    }
-    try {
-      await clock.sleep(backoffDelay(RETRY, failures, random), signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      throw error;
-    }
-    failures += 1;
+/** @throws FinialError `invalid-argument`: JWT-SVID 3.2, a token without audience would be good for anybody */
+function checkAudience(audience: readonly string[]): readonly [string, ...string[]] {
+  const [first, ...others] = audience;
+  if (first === undefined || audience.includes('')) {
+    throw new FinialError('invalid-argument', 'an audience must be given, and none may be empty');
   }
+  return [first, ...others];
 }
 
-/** @throws FinialError `unavailable` for an answer that breaks the standard; the state before it stays in force */
-function toContext(response: X509SVIDResponse__Output): X509Context {
-  const bundles = new Map<TrustDomain, readonly Buffer[]>();
-  for (const [name, ders] of Object.entries(response.federated_bundles))
-    bundles.set(parseTrustDomain(name), split(ders));
-  const svids = response.svids.map((one): X509Svid => {
-    const chain = parseCertificates(one.x509_svid);
-    const [leaf] = chain;
-    if (leaf === undefined) throw new FinialError('unavailable', 'the agent sent an identity without a certificate');
-    const id = parseSpiffeId(one.spiffe_id);
-    // SPIFFE-ID 3.2: only what is signed says who somebody is.
-    if (spiffeIdOf(leaf) !== id)
-      throw new FinialError('unavailable', 'the agent sent a certificate of another identity');
-    bundles.set(trustDomainOf(id), split(one.bundle));
-    const privateKey = createPrivateKey({ key: one.x509_svid_key, format: 'der', type: 'pkcs8' });
-    const { notBefore, notAfter } = leaf;
-    return { id, chain: chain.map(({ der }) => der), privateKey, notBefore, notAfter, hint: one.hint };
-  });
-  const [first, ...rest] = svids;
-  if (first === undefined) throw new FinialError('unavailable', 'the agent sent no identity');
-  const all: [X509Svid, ...X509Svid[]] = [first, ...rest];
-  return Object.freeze({ svids: all, bundles });
-}
-
-function split(ders: Buffer): readonly Buffer[] {
-  return parseCertificates(ders).map(({ der }) => der);
+function notOptedIn(): never {
+  throw new FinialError('failed-precondition', 'WIT-SVIDs are an incubating standard: opt in with { wit: true }');
 }

@@ -1,72 +1,63 @@
-import { FinialError, toFinialError } from '../common/errors.ts';
-import { type Subject, subject } from '../common/observable.ts';
-import type { WorkloadApi, X509Context, X509Svid } from './workload-api.ts';
+import { type Clock, systemClock } from '../common/clock.ts';
+import { FinialError } from '../common/errors.ts';
+import { holdSource, type SourceOptions } from './held-source.ts';
+import type { Source, X509BundleProvider, X509Svid, X509SvidProvider } from './source.ts';
+import type { X509Context } from './x509-context.ts';
 
-/** The identity of this process, kept current: read it whenever it is needed, never store it. */
-export interface X509Source {
-  /** @throws FinialError when there is none any more, or the last one has expired */
+/** The X.509 identity of this process, kept current: read it whenever it is needed, never store it. */
+export interface X509Source extends Source, X509SvidProvider, X509BundleProvider {
+  /** @throws FinialError when it was revoked or the source is closed */
   readonly current: X509Context;
-  /** The identity to present. @throws as `current` */
-  readonly svid: X509Svid;
-  /** Calls back after each update until the returned function is called. */
-  onUpdate(listener: (context: X509Context) => void): () => void;
-  close(): void;
+  /** Every identity of this process, the default one first. @throws as `current` */
+  readonly svids: readonly [X509Svid, ...X509Svid[]];
+  /** The identity that the operator gave this name, if there is one. @throws as `current`, and when it has expired */
+  svidByHint(hint: string): X509Svid | undefined;
 }
 
-/** Which identity a source presents, and who hears of trouble. */
-export interface X509SourceOptions {
-  /** Which identity to present when there are several; the default one unless said otherwise. */
-  readonly pick?: (context: X509Context) => X509Svid;
-  /** Gives up waiting for the first update. */
-  readonly signal?: AbortSignal;
-  /** Hears why the stream of updates was interrupted; the last update stays in force until it expires. */
-  readonly onInterruption?: (error: FinialError) => void;
-  readonly now?: () => number;
+/** Which identity a source presents, and how it follows the agent. */
+export interface X509SourceOptions extends SourceOptions {
+  /** Which identity to present when there are several; the default one, which is the first, unless said otherwise. */
+  readonly pick?: (svids: readonly [X509Svid, ...X509Svid[]]) => X509Svid | undefined;
 }
 
-/** Resolves once the first update has come. @throws FinialError when `signal` aborts first, or the agent refuses for good */
-export async function createX509Source(api: WorkloadApi, options: X509SourceOptions = {}): Promise<X509Source> {
-  const { pick = ({ svids }: X509Context) => svids[0], now = Date.now } = options;
-  const stop = new AbortController();
-  const state: { updates?: Subject<X509Context>; ended?: FinialError } = {};
-  await new Promise<void>((resolve, reject) => {
-    const giveUp = (): void => {
-      stop.abort();
-      reject(new FinialError('deadline-exceeded', 'no identity was received in time'));
-    };
-    if (options.signal?.aborted) giveUp();
-    options.signal?.addEventListener('abort', giveUp, { once: true });
-    const follow = async (): Promise<void> => {
-      for await (const context of api.watchX509(stop.signal, options.onInterruption)) {
-        if (state.updates === undefined) {
-          state.updates = subject(context);
-          options.signal?.removeEventListener('abort', giveUp);
-          resolve();
-        } else state.updates.publish(context);
-      }
-    };
-    follow().catch((error: unknown) => {
-      state.ended = toFinialError(error);
-      reject(state.ended);
-    });
-  });
-
-  const current = (): X509Context => {
-    if (state.ended !== undefined) throw state.ended;
-    if (state.updates === undefined || stop.signal.aborted)
-      throw new FinialError('unavailable', 'the source is closed');
-    return state.updates.current;
-  };
+/**
+ * Asks the agent for the identity of this process and follows its rotations.
+ *
+ *     const source = await createX509Source();
+ *
+ * @throws FinialError `deadline-exceeded`, `cancelled`, or the agent's refusal; see SourceOptions
+ */
+export async function createX509Source(options: X509SourceOptions = {}): Promise<X509Source> {
+  const { pick = ([first]) => first, clock = systemClock } = options;
+  const held = await holdSource('X509-SVID', (api) => api.x509, options);
   return {
     get current() {
-      return current();
+      return held.current;
+    },
+    get svids() {
+      return held.current.svids;
     },
     get svid() {
-      const svid = pick(current());
-      if (svid.notAfter <= now()) throw new FinialError('unavailable', `the X509-SVID of ${svid.id} has expired`);
-      return svid;
+      const svid = pick(held.current.svids);
+      if (svid === undefined) throw new FinialError('not-found', 'no X509-SVID of this process was picked');
+      return unexpired(svid, clock);
     },
-    onUpdate: (listener) => state.updates?.subscribe(listener) ?? (() => undefined),
-    close: () => stop.abort(),
+    get x509Bundles() {
+      return held.current.bundles;
+    },
+    svidByHint(hint) {
+      const svid = held.current.svids.find((one) => one.hint === hint);
+      return svid && unexpired(svid, clock);
+    },
+    onUpdate: (listener) => held.onUpdate(listener),
+    onError: (listener) => held.onError(listener),
+    close: () => held.close(),
+    [Symbol.dispose]: () => held.close(),
   };
+}
+
+/** @throws FinialError `unavailable` */
+function unexpired(svid: X509Svid, clock: Clock): X509Svid {
+  if (svid.notAfter > clock.now()) return svid;
+  throw new FinialError('unavailable', `the X509-SVID of ${svid.id} has expired, and the agent sent no new one`);
 }

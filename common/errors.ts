@@ -56,6 +56,8 @@ const ofSpiffe: Record<SpiffeErrorCode, ErrorCode> = {
   'untrusted-x509-svid': 'unauthenticated',
   'invalid-jwt-svid': 'invalid-argument',
   'untrusted-jwt-svid': 'invalid-argument',
+  'invalid-wit-svid': 'invalid-argument',
+  'untrusted-wit-svid': 'invalid-argument',
   'invalid-bundle': 'invalid-argument',
   'unknown-trust-domain': 'not-found',
 };

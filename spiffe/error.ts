@@ -15,6 +15,8 @@ export type SpiffeErrorCode =
   | 'untrusted-x509-svid'
   | 'invalid-jwt-svid'
   | 'untrusted-jwt-svid'
+  | 'invalid-wit-svid'
+  | 'untrusted-wit-svid'
   | 'invalid-bundle'
   | 'unknown-trust-domain';
 

@@ -68,11 +68,14 @@ describe('readJson', () => {
 
   it('reads integers as doubles, or exactly when asked', () => {
     expect(readJson('18446744073709551615', limits)).toBe(2 ** 64);
-    expect(readJsonExact('[18446744073709551615,9007199254740991,-9007199254740993,1e300]', limits)).toEqual([
+    expect(readJsonExact('[18446744073709551615,7,-9007199254740993,0,-0,1.0,1e2]', limits)).toEqual([
       18446744073709551615n,
-      9007199254740991,
+      7n,
       -9007199254740993n,
-      1e300,
+      0n,
+      -0,
+      1,
+      100,
     ]);
   });
 });

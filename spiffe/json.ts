@@ -1,4 +1,4 @@
-/** What JSON text says. Objects have no prototype. `Big` is `bigint` where integers are read exactly. */
+/** What JSON text says. Objects have no prototype. `Big` is `bigint` where integers are read as such. */
 export type JsonValue<Big = never> =
   | null
   | boolean
@@ -40,9 +40,13 @@ export function readJson(input: string | Uint8Array, limits: JsonLimits): JsonVa
   return new Reader<never>(textOf(input, limits), limits.maxDepth, Number).document();
 }
 
-/** `readJson`, but an integer that a number cannot hold exactly comes as a bigint. */
+/**
+ * `readJson`, but what is written as an integer comes as a bigint, exactly; `1.0`, `1e2` and `-0` are not written so, and
+ * come as numbers.
+ */
 export function readJsonExact(input: string | Uint8Array, limits: JsonLimits): JsonValue<bigint> {
-  return new Reader<bigint>(textOf(input, limits), limits.maxDepth, BigInt).document();
+  const exact = (digits: string): number | bigint => (digits === '-0' ? -0 : BigInt(digits));
+  return new Reader<bigint>(textOf(input, limits), limits.maxDepth, exact).document();
 }
 
 /** Whether a value is an object, neither an array nor null. */
@@ -74,15 +78,15 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 class Reader<Big> {
   readonly #text: string;
   readonly #maxDepth: number;
-  /** Reads an integer beyond the safe ones. */
-  readonly #big: (digits: string) => number | Big;
+  /** Reads what is written as an integer. */
+  readonly #integer: (digits: string) => number | Big;
   #at = 0;
   #depth = 0;
 
-  constructor(text: string, maxDepth: number, big: (digits: string) => number | Big) {
+  constructor(text: string, maxDepth: number, integer: (digits: string) => number | Big) {
     this.#text = text;
     this.#maxDepth = maxDepth;
-    this.#big = big;
+    this.#integer = integer;
   }
 
   document(): JsonValue<Big> {
@@ -170,7 +174,7 @@ class Reader<Big> {
     const value = Number(match[0]);
     if (!Number.isFinite(value)) throw new JsonError('number out of range', at);
     const isInteger = match[1] === undefined && match[2] === undefined;
-    return isInteger && !Number.isSafeInteger(value) ? this.#big(match[0]) : value;
+    return isInteger ? this.#integer(match[0]) : value;
   }
 
   #word<T>(word: string, value: T): T {

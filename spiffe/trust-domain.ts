@@ -14,27 +14,57 @@ const MAX_TRUST_DOMAIN_LENGTH = 255;
 /** SPIFFE-ID 2.3: the whole URI is at most 2048 bytes in anything that we accept or make. */
 export const MAX_ID_LENGTH = 2048;
 
-const SCHEME = 'spiffe://';
+/** How every SPIFFE ID begins (SPIFFE-ID 2). */
+export const SCHEME = 'spiffe://';
+
 const NAME = /^[a-z0-9._-]+$/;
+
+/** How trust domains and IDs are read. */
+export interface ReadOptions {
+  /**
+   * Takes the scheme and the trust domain in upper case too, and lower-cases both (SPIFFE-ID 2.4); paths keep their case
+   * (2.4). Off by default. Only ASCII letters have a lower case here: what another letter would become is refused.
+   */
+  readonly normalize?: boolean;
+}
 
 /**
  * Reads a trust domain from its name (`example.org`) or from any SPIFFE ID inside it (`spiffe://example.org/x`).
  *
- * @throws SpiffeError `invalid-trust-domain` naming the broken rule of SPIFFE-ID 2.1 and 2.3.
+ * @throws SpiffeError `invalid-trust-domain` naming the broken rule of SPIFFE-ID 2.1 and 2.3
+ * @throws TypeError for anything but a string
  */
-export function parseTrustDomain(text: string): TrustDomain {
+export function parseTrustDomain(text: string, options: ReadOptions = {}): TrustDomain {
+  if (typeof text !== 'string') throw new TypeError('a trust domain is read from a string');
   if (text === '') throw new SpiffeError('invalid-trust-domain', 'trust domain is missing');
-  if (!text.includes(':/')) return checkName(text, 'invalid-trust-domain');
-  if (!text.startsWith(SCHEME)) throw new SpiffeError('invalid-trust-domain', 'scheme is missing or invalid');
-  const rest = text.slice(SCHEME.length);
-  if (text.length > MAX_ID_LENGTH) {
+  const { normalize = false } = options;
+  if (!text.includes(':/')) return checkName(normalize ? lowerCase(text) : text, 'invalid-trust-domain');
+  const id = normalize ? withLowerCaseAuthority(text) : text;
+  if (!id.startsWith(SCHEME)) throw new SpiffeError('invalid-trust-domain', 'scheme is missing or invalid');
+  if (id.length > MAX_ID_LENGTH) {
     throw new SpiffeError('invalid-trust-domain', `SPIFFE ID is longer than ${MAX_ID_LENGTH} bytes`);
   }
+  const rest = id.slice(SCHEME.length);
   const slash = rest.indexOf('/');
   const name = slash < 0 ? rest : rest.slice(0, slash);
   if (name === '') throw new SpiffeError('invalid-trust-domain', 'trust domain is missing');
   if (slash >= 0) checkPath(rest.slice(slash), 'invalid-trust-domain');
   return checkName(name, 'invalid-trust-domain');
+}
+
+/** Whether a value is the bare name of a trust domain as it stands. */
+export function isTrustDomain(value: unknown): value is TrustDomain {
+  return typeof value === 'string' && value.length <= MAX_TRUST_DOMAIN_LENGTH && NAME.test(value);
+}
+
+/** A text with the scheme and the authority of a URI in lower case, and all else as it was. */
+export function withLowerCaseAuthority(text: string): string {
+  return text.replace(/^[A-Za-z]+:\/\/[^/]*/, lowerCase);
+}
+
+/** Not `toLowerCase`, which makes a `k` of the Kelvin sign. */
+function lowerCase(text: string): string {
+  return text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
 /** @throws SpiffeError with `code` when `name` breaks SPIFFE-ID 2.1 (charset) or 2.3 (length). */

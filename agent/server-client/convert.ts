@@ -24,7 +24,7 @@ export function entryFromProto(entry: Entry__Output): AgentEntry {
     id: entry.id,
     spiffeId: idFromProto(entry.spiffe_id),
     selectors: entry.selectors.map(({ type, value }) => selector(type, value)),
-    federatesWith: entry.federates_with.map(parseTrustDomain),
+    federatesWith: entry.federates_with.map((name) => parseTrustDomain(name)),
     admin: entry.admin,
     downstream: entry.downstream,
     revisionNumber: Number(entry.revision_number),

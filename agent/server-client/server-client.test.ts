@@ -133,7 +133,7 @@ describe('the server as an attested agent sees it', () => {
 
   it('loses no bundle because the server does not have another one', async () => {
     state.known = new Set(['b.org', 'd.org', 'f.org']);
-    const names = ['a.org', 'b.org', 'c.org', 'd.org', 'e.org', 'f.org', 'g.org'].map(parseTrustDomain);
+    const names = ['a.org', 'b.org', 'c.org', 'd.org', 'e.org', 'f.org', 'g.org'].map((name) => parseTrustDomain(name));
     for (let round = 0; round < 5; round += 1) {
       const bundles = await Promise.all(names.map((name) => client.federatedBundle(name, signal)));
       expect(bundles.map((bundle) => bundle?.trustDomain ?? '-')).toEqual([

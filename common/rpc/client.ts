@@ -66,6 +66,11 @@ export interface BidiCall<Request, Response> {
 export interface ChannelLimits {
   /** Size of one response, after decompression; 4 MiB unless told. */
   readonly maxReceiveBytes?: number | undefined;
+  /**
+   * The longest that a lost connection waits before it may be made again, milliseconds; until then calls fail at once.
+   * Two minutes unless told: too long for callers that wait between attempts themselves.
+   */
+  readonly maxReconnectMs?: number | undefined;
 }
 
 const DEFAULT_RECEIVE_BYTES = 4 * 1024 * 1024;
@@ -73,6 +78,12 @@ const DEFAULT_RECEIVE_BYTES = 4 * 1024 * 1024;
 /** A channel to the server that listens on the Unix socket at `socketPath`. */
 export function connectUnix(socketPath: string, limits: ChannelLimits = {}): RpcChannel {
   return channel(new Client(`unix:${socketPath}`, credentials.createInsecure(), channelOptions(limits)));
+}
+
+/** A channel, without TLS, to the server at an IP address. For endpoints that the network alone protects. */
+export function connectTcp(host: string, port: number, limits: ChannelLimits = {}): RpcChannel {
+  const target = host.includes(':') ? `ipv6:[${host}]:${port}` : `ipv4:${host}:${port}`;
+  return channel(new Client(target, credentials.createInsecure(), channelOptions(limits)));
 }
 
 /** A server behind TLS, and how it proves who it is. */
@@ -116,7 +127,13 @@ function channelOptions(limits: ChannelLimits): ChannelOptions {
     // Otherwise channels to one address share connections, and closing one leaves its connection open.
     'grpc.use_local_subchannel_pool': 1,
     'grpc.max_receive_message_length': limits.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES,
+    ...reconnectOptions(limits.maxReconnectMs),
   };
+}
+
+function reconnectOptions(maxMs: number | undefined): ChannelOptions {
+  if (maxMs === undefined) return {};
+  return { 'grpc.initial_reconnect_backoff_ms': maxMs, 'grpc.max_reconnect_backoff_ms': maxMs };
 }
 
 function channel(client: Client): RpcChannel {

@@ -1,4 +1,6 @@
 import type { HealthDefinition } from '../../proto/gen/grpc/health/v1/Health.ts';
+import type { ServerReflectionDefinition } from '../../proto/gen/grpc/reflection/v1/ServerReflection.ts';
+import type { ServerReflectionDefinition as ServerReflectionAlphaDefinition } from '../../proto/gen/grpc/reflection/v1alpha/ServerReflection.ts';
 import type { AgentDefinition } from '../../proto/gen/spire/api/server/agent/v1/Agent.ts';
 import type { BundleDefinition } from '../../proto/gen/spire/api/server/bundle/v1/Bundle.ts';
 import type { EntryDefinition } from '../../proto/gen/spire/api/server/entry/v1/Entry.ts';
@@ -36,4 +38,14 @@ export function workloadService(): ServiceRef<SpiffeWorkloadAPIDefinition> {
 /** Health of server and agent over gRPC. */
 export function healthService(): ServiceRef<HealthDefinition> {
   return loadService('grpc/health/v1/health.proto', 'grpc.health.v1.Health');
+}
+
+/** What a server serves, told by itself. */
+export function reflectionService(): ServiceRef<ServerReflectionDefinition> {
+  return loadService('grpc/reflection/v1/reflection.proto', 'grpc.reflection.v1.ServerReflection');
+}
+
+/** The same under its former name. */
+export function reflectionServiceAlpha(): ServiceRef<ServerReflectionAlphaDefinition> {
+  return loadService('grpc/reflection/v1alpha/reflection.proto', 'grpc.reflection.v1alpha.ServerReflection');
 }

@@ -17,6 +17,8 @@ const outputs = {
   '.': [
     'google/rpc/status.proto',
     'grpc/health/v1/health.proto',
+    'grpc/reflection/v1/reflection.proto',
+    'grpc/reflection/v1alpha/reflection.proto',
     'spire/agent/debug/v1/debug.proto',
     'spire/api/agent/delegatedidentity/v1/delegatedidentity.proto',
     'spire/api/agent/logger/v1/logger.proto',

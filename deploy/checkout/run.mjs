@@ -94,6 +94,11 @@ const tasks = {
     build();
     must('node_modules/.bin/vitest', ['run', ...args]);
   },
+  conformance: (args) => {
+    install();
+    build();
+    must(process.execPath, ['test/conformance/report.mjs', ...args]);
+  },
   check: () => {
     install();
     must('node_modules/.bin/tsc', ['-p', 'tsconfig.json', '--noEmit']);

@@ -118,7 +118,7 @@ describe('X509-SVIDs', () => {
   });
 
   it('are refused for other trust domains, and for the trust domain itself', async () => {
-    for (const id of ['spiffe://other.org/db', 'spiffe://example.org'].map(parseSpiffeId)) {
+    for (const id of ['spiffe://other.org/db', 'spiffe://example.org'].map((id) => parseSpiffeId(id))) {
       const svid = issuer.workloadX509Svid({ publicKey, id, dnsNames: [], ttl: 0 });
       await expect(svid).rejects.toMatchObject({ code: 'internal', message: expect.stringContaining(`"${id}"`) });
     }

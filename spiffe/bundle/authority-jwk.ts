@@ -45,7 +45,7 @@ export function x509AuthorityJwk({ certificate }: X509Authority): AuthorityJwk |
  */
 export function jwtAuthorityJwk({ publicKey, keyId }: JwtAuthority): AuthorityJwk | undefined {
   const jwk = jwkOfKey(keyFromSpki(publicKey));
-  if (jwk === undefined) return undefined;
+  if (jwk === undefined || !isJwsKeyType(jwk.kty)) return undefined;
   const { kty, ...rest } = jwk;
   return { kty, kid: keyId, ...rest };
 }
@@ -81,10 +81,16 @@ function problemOf(der: Buffer, key: KeyObject): Unusable | undefined {
 export function readJwtAuthority(jwk: JsonObject<bigint>): JwtAuthority | Unusable {
   const key = readKey(jwk);
   if ('unusable' in key) return key;
-  const { kid } = jwk;
+  const { kty, kid } = jwk;
+  if (!isJwsKeyType(kty)) return { unusable: 'no token is signed with a key of this kty' };
   if (typeof kid !== 'string' || kid === '') return { unusable: 'no kid' };
   if (kid.length > MAX_KEY_ID_LENGTH) return { unusable: 'kid is too long' };
   return { publicKey: spkiOf(key), keyId: kid, expiresAt: 0, tainted: false };
+}
+
+/** JWT-SVID 2.1, WIT-SVID 2.1: ES, RS and PS. An Ed25519 key can be the key of an X.509 authority only. */
+function isJwsKeyType(kty: JsonValue<bigint> | undefined): boolean {
+  return kty === 'EC' || kty === 'RSA';
 }
 
 function readKey(jwk: JsonObject<bigint>): KeyObject | Unusable {

@@ -30,14 +30,35 @@ export interface Bundle {
   readonly sequenceNumber: bigint;
 }
 
-/** The bundle of a trust domain that has no authorities yet. */
+/**
+ * A bundle as a value: nobody can change it, and it shares no list with `parts`. The Buffers are shared, and nobody here
+ * writes into one.
+ */
+export function frozenBundle(parts: Bundle): Bundle {
+  const { trustDomain, x509Authorities, jwtAuthorities, witAuthorities, refreshHint, sequenceNumber } = parts;
+  return Object.freeze({
+    trustDomain,
+    x509Authorities: frozenList(x509Authorities),
+    jwtAuthorities: frozenList(jwtAuthorities),
+    witAuthorities: frozenList(witAuthorities),
+    refreshHint,
+    sequenceNumber,
+  });
+}
+
+function frozenList<A extends object>(list: readonly A[]): readonly A[] {
+  // What is frozen already stays the same object, by which imported keys are remembered.
+  return Object.freeze(list.map((one) => (Object.isFrozen(one) ? one : Object.freeze({ ...one }))));
+}
+
+/** The bundle of a trust domain that has no authorities: nothing of that trust domain is trusted. */
 export function emptyBundle(trustDomain: TrustDomain): Bundle {
-  return {
+  return frozenBundle({
     trustDomain,
     x509Authorities: [],
     jwtAuthorities: [],
     witAuthorities: [],
     refreshHint: 0,
     sequenceNumber: 0n,
-  };
+  });
 }

@@ -1,7 +1,7 @@
 import { SpiffeError } from '../error.ts';
 import type { TrustDomain } from '../trust-domain.ts';
 import { parseCertificate } from '../x509/certificate.ts';
-import type { Bundle, JwtAuthority, X509Authority } from './bundle.ts';
+import { type Bundle, frozenBundle, type JwtAuthority, type X509Authority } from './bundle.ts';
 
 /** A change of a bundle. `bundle` is the old object itself when nothing changed. */
 export interface BundleChange {
@@ -29,7 +29,8 @@ export function mergeBundles(
     witAuthorities !== stored.witAuthorities;
   if (!changed) return { bundle: stored, changed };
   const sequenceNumber = stored.sequenceNumber + 1n;
-  return { bundle: { ...stored, x509Authorities, jwtAuthorities, witAuthorities, sequenceNumber }, changed };
+  const bundle = frozenBundle({ ...stored, x509Authorities, jwtAuthorities, witAuthorities, sequenceNumber });
+  return { bundle, changed };
 }
 
 /** `known` itself when `added` brings nothing new. */
@@ -106,14 +107,14 @@ export function pruneBundle(bundle: Bundle, expiresBefore: number): PrunedBundle
   const removed = { x509Authorities: x509.removed, jwtAuthorities: jwt.removed, witAuthorities: wit.removed };
   const changed = x509.removed.length + jwt.removed.length + wit.removed.length > 0;
   if (!changed) return { bundle, changed, removed };
-  const pruned: Bundle = {
+  const pruned = frozenBundle({
     trustDomain: bundle.trustDomain,
     x509Authorities: x509.kept,
     jwtAuthorities: jwt.kept,
     witAuthorities: wit.kept,
     refreshHint: 0,
     sequenceNumber: bundle.sequenceNumber + 1n,
-  };
+  });
   return { bundle: pruned, changed, removed };
 }
 

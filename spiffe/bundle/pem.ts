@@ -8,19 +8,33 @@ export function bundleToPem(bundle: Pick<Bundle, 'x509Authorities'>): string {
   return certificatesToPem(bundle.x509Authorities.map(({ certificate }) => certificate));
 }
 
+/** What differs between the places where a bundle is read from PEM. */
+export interface PemOptions {
+  /**
+   * Reads an empty text, or one of white space, as a bundle that trusts nobody. Off by default, as for a file by which an
+   * operator says whom to trust that is always a mistake.
+   */
+  readonly allowEmpty?: boolean;
+}
+
 /**
- * Reads X.509 authorities from PEM, as in a file that an operator hands to an agent. A text without any is refused, as
- * a bundle that trusts nobody is here always a mistake.
+ * Reads X.509 authorities from PEM, as in a file that an operator hands to an agent.
  *
- * @throws SpiffeError `invalid-pem`, or `invalid-bundle` naming the block that is not a certificate
+ * @throws SpiffeError `invalid-pem`, also for a text without any block, or `invalid-bundle` naming the block that is not
+ *   a certificate
  */
-export function x509AuthoritiesFromPem(text: string): readonly X509Authority[] {
-  return certificatesFromPem(text).map((certificate, index) => {
+export function x509AuthoritiesFromPem(
+  text: string,
+  { allowEmpty = false }: PemOptions = {},
+): readonly X509Authority[] {
+  if (allowEmpty && text.trim() === '') return Object.freeze([]);
+  const authorities = certificatesFromPem(text).map((certificate, index): X509Authority => {
     try {
       parseCertificate(certificate);
     } catch (cause) {
       throw new SpiffeError('invalid-bundle', `PEM block ${index + 1} is not a certificate`, { cause });
     }
-    return { certificate, tainted: false };
+    return Object.freeze({ certificate, tainted: false });
   });
+  return Object.freeze(authorities);
 }

@@ -25,11 +25,18 @@ export function isJwsAlgorithm(name: unknown): name is JwsAlgorithm {
   return typeof name === 'string' && Object.hasOwn(KEY_OF, name);
 }
 
-/** Whether a public key is of the kind and curve that the algorithm asks for (RFC 7518 3.1). */
+/**
+ * Whether a public key is of the kind and curve that the algorithm asks for (RFC 7518 3.1). An RSA key whose exponent is
+ * even or 1 is of no kind: anybody can sign for the latter (RFC 8017 3.1).
+ */
 export function fitsAlgorithm(key: KeyObject, algorithm: JwsAlgorithm): boolean {
   const kind = KEY_OF[algorithm];
   const details = key.asymmetricKeyDetails;
-  if (kind === 'rsa') return key.asymmetricKeyType === 'rsa' && (details?.modulusLength ?? 0) >= MIN_RSA_BITS;
+  if (kind === 'rsa') {
+    const { modulusLength = 0, publicExponent = 0n } = details ?? {};
+    const isSound = modulusLength >= MIN_RSA_BITS && publicExponent >= 3n && publicExponent % 2n === 1n;
+    return key.asymmetricKeyType === 'rsa' && isSound;
+  }
   return key.asymmetricKeyType === 'ec' && details?.namedCurve === kind;
 }
 

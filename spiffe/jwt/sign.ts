@@ -66,7 +66,8 @@ export async function signClaims(
   token: JwtSigningKey & { readonly type: 'JWT' | 'wit+jwt'; readonly claims: JwtClaims },
 ): Promise<string> {
   const { signer, keyId, type, claims } = token;
-  if (keyId === '') throw new SpiffeError('invalid-jwt-svid', 'a signing key needs a key ID');
+  const code = type === 'JWT' ? 'invalid-jwt-svid' : 'invalid-wit-svid';
+  if (keyId === '') throw new SpiffeError(code, 'a signing key needs a key ID');
   const algorithm = SIGNING[signer.keyType];
   const signed = `${encode({ alg: algorithm.name, kid: keyId, typ: type })}.${encode(claims)}`;
   const signature = await signer.sign(algorithm.signature, Buffer.from(signed, 'ascii'));

@@ -1,14 +1,12 @@
-import type { KeyObject } from 'node:crypto';
-import { compactVerify } from 'jose';
 import type { JwtAuthority } from '../bundle/bundle.ts';
-import { keyFromSpki } from '../bundle/jwk.ts';
 import { SpiffeError } from '../error.ts';
+import { goQuote, goQuoteAll } from '../go-quote.ts';
 import { pathOf, type SpiffeId, trustDomainOf } from '../id.ts';
 import type { JsonValue } from '../json.ts';
 import type { TrustDomain } from '../trust-domain.ts';
-import { fitsAlgorithm } from './algorithm.ts';
-import { goQuote, goQuoteAll } from '../go-quote.ts';
-import { type CompactToken, readClaims, readToken, type SvidClaims } from './token.ts';
+import type { CompactToken } from './compact.ts';
+import { findSigner, isOver } from './signature.ts';
+import { readClaims, readToken, type SvidClaims } from './token.ts';
 
 /** What a token is judged by. */
 export interface JwtSvidExpectation {
@@ -62,20 +60,28 @@ const DEFAULT_LEEWAY = 60;
  * Messages are those of the reference where it has them; none repeats the token.
  *
  * @throws SpiffeError `invalid-jwt-svid` for a token that is not well formed, `untrusted-jwt-svid` for one that is
- * @throws TypeError when no audience is expected, as that would mean any
+ * @throws TypeError when no audience is expected, as that would mean any, or when no time can be judged by `now` and
+ * `leeway`
  */
 export async function verifyJwtSvid(token: string, expected: JwtSvidExpectation): Promise<VerifiedJwtSvid> {
   const audience = expected.audience.filter((value) => value !== '');
   if (audience.length === 0) throw new TypeError('an audience must be expected');
+  const { leeway = DEFAULT_LEEWAY } = expected;
+  const now = expected.now / 1000;
+  // No comparison with NaN is true, so it would make every token valid for ever.
+  if (!Number.isFinite(now) || !(leeway >= 0 && leeway < Infinity)) throw new TypeError('now or leeway is not a time');
   const parts = readToken(token, expected.extraHeaders ?? 'refuse');
   if (parts.keyId === undefined && expected.keyId !== 'optional') throw malformed('token header missing key id');
-  const claims = readClaims(parts.payload);
+  const claims = readClaims(parts);
   if (expected.path === 'required' && pathOf(claims.id) === '') {
     throw malformed('token has in invalid subject claim: path is missing');
   }
-  await verifySignature(token, parts, candidates(parts, claims.id, expected.authorities));
+  const signature = await findSigner(token, parts.algorithm, candidates(parts, claims.id, expected.authorities));
+  if ('cause' in signature) throw untrusted('token signature cannot be verified', signature.cause);
   checkAudience(claims, audience);
-  checkTimes(claims, expected.now / 1000, expected.leeway ?? DEFAULT_LEEWAY);
+  checkTimes(claims, now, leeway);
+  // No token outlives the key that signed it. Last, as nearly always the token says by itself that it is over.
+  if (isOver(signature.authority, now - leeway)) throw untrusted('the key that signed the token has expired');
   return { ...svidOf(parts, claims), verified: true };
 }
 
@@ -86,7 +92,7 @@ export async function verifyJwtSvid(token: string, expected: JwtSvidExpectation)
  */
 export function readUnverifiedJwtSvid(token: string): UnverifiedJwtSvid {
   const parts = readToken(token, 'ignore');
-  return { ...svidOf(parts, readClaims(parts.payload)), verified: false };
+  return { ...svidOf(parts, readClaims(parts)), verified: false };
 }
 
 function svidOf({ keyId }: CompactToken, { id, audience, expiresAt, issuedAt, all }: SvidClaims): JwtSvid {
@@ -110,36 +116,6 @@ function candidates(
     throw untrusted(`public key ${goQuote(keyId)} not found in trust domain ${goQuote(trustDomain)}`);
   }
   return named;
-}
-
-async function verifySignature(
-  token: string,
-  { algorithm }: CompactToken,
-  authorities: readonly JwtAuthority[],
-): Promise<void> {
-  let cause: unknown;
-  for (const authority of authorities) {
-    const key = keyOf(authority);
-    if (!fitsAlgorithm(key, algorithm)) continue;
-    try {
-      await compactVerify(token, key, { algorithms: [algorithm] });
-      return;
-    } catch (error) {
-      cause = error;
-    }
-  }
-  throw untrusted('token signature cannot be verified', cause);
-}
-
-const keys = new WeakMap<JwtAuthority, KeyObject>();
-
-/** Authorities are never changed, so their keys are decoded once. */
-function keyOf(authority: JwtAuthority): KeyObject {
-  const known = keys.get(authority);
-  if (known !== undefined) return known;
-  const key = keyFromSpki(authority.publicKey);
-  keys.set(authority, key);
-  return key;
 }
 
 function checkAudience({ audience }: SvidClaims, expected: readonly string[]): void {

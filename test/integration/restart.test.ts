@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { workloadApi, type X509Context } from '../../client/workload-api.ts';
+import { workloadApi } from '../../client/workload-api.ts';
+import type { X509Context } from '../../client/x509-context.ts';
+import type { FinialError } from '../../common/errors.ts';
 import { authoritiesOf, eventually, makeSite, type Site } from '../support/daemons.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
@@ -39,8 +41,8 @@ describe('after kill -9', () => {
     const seen: X509Context[] = [];
     const interruptions: string[] = [];
     const following = (async () => {
-      for await (const context of api.watchX509(stop.signal, ({ code }) => void interruptions.push(code)))
-        seen.push(context);
+      const onError = ({ code }: FinialError): void => void interruptions.push(code);
+      for await (const context of api.x509.watch({ signal: stop.signal, onError })) seen.push(context);
     })();
     await eventually('the first identity', () => expect(seen.length).toBeGreaterThan(0));
     await site.agent.stop('SIGKILL');

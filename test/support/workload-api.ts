@@ -87,6 +87,8 @@ export function testEntry(id: string, selectors: readonly string[], more: Partia
 
 export interface WorkloadApiFixture {
   readonly channel: RpcChannel;
+  /** Where it listens. */
+  readonly socketPath: string;
   readonly cache: WorkloadCache;
   readonly clock: ManualClock;
   readonly authority: TestAuthority;
@@ -147,6 +149,7 @@ export async function workloadApiFixture(config: Partial<WorkloadApiConfig> = {}
   return {
     ...{ authority, cache, clock, log, state },
     channel: pair.channel,
+    socketPath: pair.socketPath,
     close: () => pair.close(),
     setEntries(entries, bundle = authority.bundle, federated = []) {
       const byDomain = new Map(federated.map((one) => [one.trustDomain, one]));

@@ -1,10 +1,5 @@
 import { once } from 'node:events';
-import { authorizeId } from '../../../client/authorize.ts';
-import { connectMtls } from '../../../client/mtls.ts';
-import { workloadApi } from '../../../client/workload-api.ts';
-import { createX509Source } from '../../../client/x509-source.ts';
-import { messageOf } from '../../../common/errors.ts';
-import { parseSpiffeId } from '../../../spiffe/id.ts';
+import { authorizeId, connectTls, createJwtSource, createX509Source, workloadApi } from '../../../client/index.ts';
 import { say, sayIdentity } from './say.ts';
 
 /**
@@ -13,21 +8,22 @@ import { say, sayIdentity } from './say.ts';
  */
 const [port = '', expected = '', audience = ''] = process.argv.slice(2);
 const api = workloadApi();
-const source = await createX509Source(api, { signal: AbortSignal.timeout(15_000) });
+const source = await createX509Source({ api, timeoutMs: 15_000 });
+const tokens = await createJwtSource({ api, timeoutMs: 15_000 });
 sayIdentity('identity', source.svid);
 try {
-  const authorize = authorizeId(parseSpiffeId(expected));
-  const { socket, peerId } = await connectMtls(source, { host: '127.0.0.1', port: Number(port), authorize });
-  const [svid] = await api.fetchJwtSvids({ audience: [audience] });
-  if (svid === undefined) throw new Error('the agent gave no token');
+  const authorize = authorizeId(expected);
+  const { socket, peerId } = await connectTls(source, { host: '127.0.0.1', port: Number(port), authorize });
+  const { token } = await tokens.fetch({ audience });
   socket.setEncoding('utf8');
-  socket.write(svid.token);
+  socket.write(token);
   const [answer] = await once(socket, 'data');
   say({ event: 'answer', peer: peerId, protocol: socket.getProtocol(), answer: String(answer) });
 } catch (error) {
-  say({ event: 'failed', why: messageOf(error) });
+  say({ event: 'failed', why: error instanceof Error ? error.message : String(error) });
   process.exitCode = 1;
 } finally {
+  tokens.close();
   source.close();
   api.close();
 }

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import type { X509Svid } from '../../../client/workload-api.ts';
+import type { X509Svid } from '../../../client/index.ts';
 
 /** One thing that a workload of the demo reports, as a line of JSON on its standard output. */
 export type Said = { readonly event: string } & Readonly<Record<string, unknown>>;

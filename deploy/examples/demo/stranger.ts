@@ -1,15 +1,14 @@
-import { workloadApi } from '../../../client/workload-api.ts';
-import { toFinialError } from '../../../common/errors.ts';
+import { FinialError, workloadApi } from '../../../client/index.ts';
 import { say } from './say.ts';
 
 /** A process that nobody registered: asks for an identity and says what it was told. */
 const api = workloadApi();
 try {
-  const { svids } = await api.fetchX509();
+  const { svids } = await api.x509.fetch();
   say({ event: 'identity', id: svids[0].id });
-} catch (thrown) {
-  const { code, message } = toFinialError(thrown);
-  say({ event: 'refused', code, why: message });
+} catch (error) {
+  if (!(error instanceof FinialError)) throw error;
+  say({ event: 'refused', code: error.code, why: error.message });
 } finally {
   api.close();
 }

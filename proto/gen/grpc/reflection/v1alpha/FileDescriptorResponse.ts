@@ -1,0 +1,10 @@
+// Original file: proto/grpc/reflection/v1alpha/reflection.proto
+
+
+export interface FileDescriptorResponse {
+  'file_descriptor_proto'?: readonly (Buffer | Uint8Array | string)[];
+}
+
+export interface FileDescriptorResponse__Output {
+  'file_descriptor_proto': (Buffer)[];
+}
