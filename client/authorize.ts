@@ -1,17 +1,40 @@
-import { FinialError } from '../common/errors.ts';
+import { FinialError, messageOf } from '../common/errors.ts';
 import { parseSpiffeId, pathOf, type SpiffeId, trustDomainOf } from '../spiffe/id.ts';
 import { parseTrustDomain, type TrustDomain } from '../spiffe/trust-domain.ts';
 
 /**
- * Decides whether a peer, whose identity was verified, may be talked to. Returns for yes. Synchronous, as it is asked in
- * the middle of a TLS handshake; what takes longer belongs to the application, which knows the peer then.
+ * Decides whether a peer, whose identity was verified, may be talked to. Returns nothing for yes. Synchronous, as Node
+ * asks in the middle of a TLS handshake and waits for no promise; what takes longer belongs to the application, which
+ * knows the peer then.
+ *
+ * The type is `undefined` and not `void`, so that the compiler refuses asynchronous functions and those that return
+ * false for no: whoever ignores what they return would admit everybody. `authorizeIf` takes the latter.
  *
  * @throws for no
  */
 export interface Authorize {
-  (id: SpiffeId): void;
+  (id: SpiffeId): undefined;
   /** The only trust domains that it accepts anybody of, if it knows them; nobody else's roots are then offered to TLS. */
   readonly trustDomains?: readonly TrustDomain[];
+}
+
+/**
+ * Asks an authorizer, and takes only a plain yes for one: what JavaScript callers return from it is looked at as well.
+ *
+ * @throws FinialError `permission-denied`, or what the authorizer threw if that is one
+ */
+export function requireAuthorized(authorize: Authorize, id: SpiffeId): void {
+  let answer: unknown;
+  try {
+    answer = authorize(id);
+  } catch (cause) {
+    if (cause instanceof FinialError) throw cause;
+    throw new FinialError('permission-denied', `peer ${id} is not authorized: ${messageOf(cause)}`, { cause });
+  }
+  if (answer === undefined) return;
+  // A promise may yet reject, with nobody there to hear of it; it decides nothing here.
+  if (answer instanceof Promise) answer.catch(() => undefined);
+  throw new FinialError('permission-denied', `peer ${id} is not authorized: the authorizer returned a value`);
 }
 
 /** Any identity of any trust domain that we hold a bundle of. */
@@ -35,20 +58,33 @@ export function authorizeTrustDomain(...trustDomains: readonly string[]): Author
  * The identity with exactly this path, or every identity below it, within one trust domain: `/billing` admits
  * `/billing` and `/billing/worker` but not `/billing-test`.
  *
- * @param path beginning with `/`
- * @throws SpiffeError when the two do not make a SPIFFE ID
+ * @param path beginning with `/`; an empty one would admit the whole trust domain, which `authorizeTrustDomain` says
+ * @throws FinialError `invalid-argument` for an empty path; SpiffeError when the two do not make a SPIFFE ID
  */
 export function authorizePath(trustDomain: string, path: string): Authorize {
+  if (path === '') throw new FinialError('invalid-argument', 'the path to authorize must not be empty');
   const own = parseTrustDomain(trustDomain);
   const prefix = pathOf(parseSpiffeId(`spiffe://${own}${path}`));
   return within([own], (id) => pathOf(id) === prefix || pathOf(id).startsWith(`${prefix}/`));
 }
 
-/** Whomever a function says yes to. An error that it throws is a no as well. */
+/** Whomever a function says `true` to. Anything else, a promise above all, and an error that it throws are a no. */
 export function authorizeIf(accepts: (id: SpiffeId) => boolean): Authorize {
   return (id) => {
-    if (!accepts(id)) throw refusal(id);
+    if (accepts(id) !== true) throw refusal(id);
   };
+}
+
+/** Whomever all of these accept; with none of them, nobody. */
+export function authorizeAllOf(...authorizers: readonly Authorize[]): Authorize {
+  const accepts: Authorize = (id) => {
+    if (authorizers.length === 0) throw refusal(id);
+    for (const authorize of authorizers) requireAuthorized(authorize, id);
+  };
+  const domains = authorizers.flatMap(({ trustDomains }) => (trustDomains === undefined ? [] : [trustDomains]));
+  const [first, ...others] = domains;
+  if (first === undefined) return accepts;
+  return Object.assign(accepts, { trustDomains: first.filter((one) => others.every((list) => list.includes(one))) });
 }
 
 /** Whomever at least one of these accepts. */
@@ -56,7 +92,7 @@ export function authorizeOneOf(...authorizers: readonly Authorize[]): Authorize 
   const accepts: Authorize = (id) => {
     const refused = authorizers.every((authorize) => {
       try {
-        authorize(id);
+        requireAuthorized(authorize, id);
         return false;
       } catch {
         return true;
@@ -66,11 +102,11 @@ export function authorizeOneOf(...authorizers: readonly Authorize[]): Authorize 
   };
   const domains = authorizers.map((one) => one.trustDomains);
   if (domains.some((one) => one === undefined)) return accepts;
-  return Object.assign(accepts, { trustDomains: domains.flatMap((one) => one ?? []) });
+  return Object.assign(accepts, { trustDomains: [...new Set(domains.flatMap((one) => one ?? []))] });
 }
 
 function within(trustDomains: readonly TrustDomain[], accepts: (id: SpiffeId) => boolean): Authorize {
-  const authorize = (id: SpiffeId): void => {
+  const authorize: Authorize = (id) => {
     if (!trustDomains.includes(trustDomainOf(id)) || !accepts(id)) throw refusal(id);
   };
   return Object.assign(authorize, { trustDomains: Object.freeze([...new Set(trustDomains)]) });

@@ -2,16 +2,22 @@ import type { DetailedPeerCertificate } from 'node:tls';
 import { FinialError } from '../../common/errors.ts';
 import { presentedChain } from '../../common/net/presented-chain.ts';
 import { SpiffeError } from '../../spiffe/error.ts';
-import type { SpiffeId } from '../../spiffe/id.ts';
-import { verifyX509Svid } from '../../spiffe/x509/verify.ts';
-import type { Authorize } from '../authorize.ts';
+import { type SpiffeId, trustDomainOf } from '../../spiffe/id.ts';
+import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import { type VerifiedX509Svid, verifyX509Svid } from '../../spiffe/x509/verify.ts';
+import { type Authorize, requireAuthorized } from '../authorize.ts';
 import type { X509BundleProvider, X509Bundles } from '../source.ts';
 
 /** The other end of a connection, as its certificate and the bundle of its own trust domain prove. */
 export interface VerifiedPeer {
   readonly id: SpiffeId;
+  readonly trustDomain: TrustDomain;
   /** DER, leaf first, as presented. */
   readonly chain: readonly Buffer[];
+  /** DER of the authority, out of the bundle of `trustDomain`, that vouches for it. */
+  readonly authority: Buffer;
+  /** When the leaf expires, Unix milliseconds. */
+  readonly notAfter: number;
 }
 
 /** What a peer is judged by. */
@@ -35,15 +41,30 @@ export function verifyPeer(
 ): VerifiedPeer {
   const chain = presentedChain(certificate);
   if (chain.length === 0) throw new FinialError('unauthenticated', 'peer presented no certificate');
-  const { x509Bundles } = bundles;
-  const id = idOf(chain, x509Bundles, now());
-  authorize(id);
-  return Object.freeze({ id, chain: Object.freeze(chain) });
+  return verifyChain(chain, { bundles, authorize, now });
 }
 
-function idOf(chain: readonly Buffer[], bundles: X509Bundles, now: number): SpiffeId {
+/**
+ * As `verifyPeer`, for a chain that is at hand already, such as that of an open connection which is judged anew.
+ *
+ * @param chain DER, leaf first
+ * @throws FinialError as `verifyPeer`
+ */
+export function verifyChain(chain: readonly Buffer[], { bundles, authorize, now }: PeerVerification): VerifiedPeer {
+  const { id, leaf, path } = proven(chain, bundles.x509Bundles, now());
+  requireAuthorized(authorize, id);
+  return Object.freeze({
+    id,
+    trustDomain: trustDomainOf(id),
+    chain: Object.freeze([...chain]),
+    authority: (path.at(-1) ?? leaf).der,
+    notAfter: leaf.notAfter,
+  });
+}
+
+function proven(chain: readonly Buffer[], bundles: X509Bundles, now: number): VerifiedX509Svid {
   try {
-    return verifyX509Svid(chain, (trustDomain) => bundles.get(trustDomain), now).id;
+    return verifyX509Svid(chain, (trustDomain) => bundles.get(trustDomain), now);
   } catch (error) {
     if (!(error instanceof SpiffeError)) throw error;
     // Whatever is wrong with it, the peer's certificate proves nothing; no argument of the caller is at fault.
@@ -54,9 +75,16 @@ function idOf(chain: readonly Buffer[], bundles: X509Bundles, now: number): Spif
 /** What this library verified, by socket or HTTP/2 session. A WeakMap, as nobody else may write to it. */
 const verified = new WeakMap<object, VerifiedPeer>();
 
+/**
+ * Leads from what stands in for a socket to the socket. HTTP/2 shows its sockets only behind proxies, which are no keys of
+ * a WeakMap but route whatever is read to the socket (https://nodejs.org/api/http2.html#http2sessionsocket).
+ */
+const itself = Symbol('the socket itself');
+
 /** Only called once `verifyPeer` has accepted. */
 export function rememberPeer(connection: object, peer: VerifiedPeer): void {
   verified.set(connection, peer);
+  if (!Object.hasOwn(connection, itself)) Object.defineProperty(connection, itself, { value: connection });
 }
 
 /**
@@ -86,13 +114,21 @@ export function peerIdOf(owner: object): SpiffeId {
   return peerOf(owner).id;
 }
 
-/** HTTP/2 shows its socket only behind a proxy, so there the session stands for the connection. */
+/** The owner, and the connections that it belongs to. Sessions of HTTP/2 are known by themselves, and outlive their sockets. */
 function connectionsOf(owner: object): object[] {
-  const property = (from: object | undefined, name: string): object | undefined => {
-    const value: unknown = from === undefined ? undefined : Reflect.get(from, name);
-    return typeof value === 'object' && value !== null ? value : undefined;
-  };
   const stream = property(owner, 'stream');
   const candidates = [owner, property(owner, 'session'), property(stream, 'session'), property(owner, 'socket')];
-  return candidates.filter((one) => one !== undefined);
+  return candidates.flatMap((one) => (one === undefined ? [] : [one, property(one, itself) ?? one]));
+}
+
+function property(from: object | undefined, name: string | symbol): object | undefined {
+  if (from === undefined) return undefined;
+  try {
+    const value: unknown = Reflect.get(from, name);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch (error) {
+    // The proxy of a socket whose HTTP/2 session is over leads nowhere.
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_HTTP2_SOCKET_UNBOUND') return undefined;
+    throw error;
+  }
 }

@@ -1,37 +1,33 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
-	"strings"
 
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+	"github.com/spiffe/go-spiffe/v2/spiffetls"
 	"github.com/spiffe/go-spiffe/v2/spiffetls/tlsconfig"
-	"github.com/spiffe/go-spiffe/v2/svid/jwtsvid"
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
 )
 
-// serve accepts mTLS from the caller's SPIFFE ID alone, reads one JWT-SVID a connection and answers with its subject.
-func serve(ctx context.Context, address string) error {
-	certificates, err := workloadapi.NewX509Source(ctx)
+// serve admits one SPIFFE ID over mTLS, and answers each connection with a line that holds the ID of the peer.
+func serve(ctx context.Context, address string, allowed spiffeid.ID) error {
+	source, err := workloadapi.NewX509Source(ctx)
 	if err != nil {
 		return fmt.Errorf("X509Source: %w", err)
 	}
-	defer certificates.Close()
-	keys, err := workloadapi.NewJWTSource(ctx)
-	if err != nil {
-		return fmt.Errorf("JWTSource: %w", err)
-	}
-	defer keys.Close()
-
-	config := tlsconfig.MTLSServerConfig(certificates, certificates, tlsconfig.AuthorizeID(callerID))
+	defer source.Close()
+	go func() {
+		for range watchRotations(ctx, source) {
+			fmt.Println("rotated")
+		}
+	}()
+	config := tlsconfig.MTLSServerConfig(source, source, tlsconfig.AuthorizeID(allowed))
 	listener, err := tls.Listen("tcp", address, config)
 	if err != nil {
 		return err
 	}
-	context.AfterFunc(ctx, func() { listener.Close() })
 	fmt.Println("serving")
 	for {
 		connection, err := listener.Accept()
@@ -40,19 +36,21 @@ func serve(ctx context.Context, address string) error {
 		}
 		go func() {
 			defer connection.Close()
-			fmt.Fprintln(connection, answer(connection, keys))
+			if err := answer(ctx, connection.(*tls.Conn)); err != nil {
+				fmt.Println("refused:", err)
+			}
 		}()
 	}
 }
 
-func answer(connection net.Conn, keys *workloadapi.JWTSource) string {
-	line, err := bufio.NewReader(connection).ReadString('\n')
-	if err != nil {
-		return "refused: " + err.Error()
+func answer(ctx context.Context, connection *tls.Conn) error {
+	if err := connection.HandshakeContext(ctx); err != nil {
+		return err
 	}
-	svid, err := jwtsvid.ParseAndValidate(strings.TrimSpace(line), keys, []string{audience})
+	peer, err := spiffetls.PeerIDFromConnectionState(connection.ConnectionState())
 	if err != nil {
-		return "refused: " + err.Error()
+		return err
 	}
-	return svid.ID.String()
+	_, err = fmt.Fprintln(connection, peer)
+	return err
 }
