@@ -1,7 +1,9 @@
+import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { Logger } from '../log/logger.ts';
 import { FinialError } from '../errors.ts';
+import { withReadableAuthority } from './readable-authority.ts';
 import type { Interceptor, Peer } from './call.ts';
 import { type CallEnvironment, grpcHandler, type LiveCall } from './serve.ts';
 import type { ImplementedService, LoadedMethod } from './service.ts';
@@ -47,6 +49,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   const { log, limits = {} } = options;
   const peers = new Map<string, Peer>();
   const live = new Set<LiveCall>();
+  const sockets = new Set<Duplex>();
   const server = new Server({
     'grpc.enable_channelz': 0,
     'grpc.max_receive_message_length': limits.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES,
@@ -70,13 +73,20 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       }
       connections += 1;
       const key = `connection-${connections}`;
-      nameConnection(socket, key);
+      // Callers name a server on a Unix socket by anything, a path for example; over TLS they have a name for it.
+      const connection =
+        peer.transport === 'unix' && socket instanceof net.Socket ? withReadableAuthority(socket) : socket;
+      nameConnection(connection, key);
       peers.set(key, peer);
-      socket.once('close', () => peers.delete(key));
-      injector.injectConnection(socket);
+      sockets.add(socket);
+      socket.once('close', () => {
+        peers.delete(key);
+        sockets.delete(socket);
+      });
+      injector.injectConnection(connection);
     },
     stop(graceMs) {
-      stopping ??= stop(server, live, graceMs);
+      stopping ??= stop(server, { live, sockets }, graceMs);
       return stopping;
     },
   };
@@ -100,7 +110,11 @@ function nameConnection(socket: Duplex, key: string): void {
   Object.defineProperty(socket, 'remotePort', { value: undefined, configurable: true });
 }
 
-async function stop(server: Server, live: ReadonlySet<LiveCall>, graceMs: number): Promise<void> {
+async function stop(
+  server: Server,
+  { live, sockets }: { readonly live: ReadonlySet<LiveCall>; readonly sockets: ReadonlySet<Duplex> },
+  graceMs: number,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => {
     // Its error only says that the server had no port of its own.
     server.tryShutdown(() => resolve());
@@ -110,6 +124,8 @@ async function stop(server: Server, live: ReadonlySet<LiveCall>, graceMs: number
   const force = setTimeout(() => {
     for (const call of live) call.abort(reason);
     server.forceShutdown();
+    // With a call still open, Node 24 keeps the socket of a session that was destroyed.
+    for (const socket of sockets) socket.destroy();
   }, graceMs);
   await closed;
   clearTimeout(force);
