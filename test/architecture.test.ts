@@ -75,7 +75,9 @@ function judge(one: Import): string | undefined {
   const where = `${one.from} imports ${one.to}`;
   // An application hands its own copy of the library to client/grpc.ts, which knows no more of it than its types.
   const isTypeOfGrpc = one.typeOnly && one.from === 'client/grpc.ts';
-  if (one.to.startsWith('@grpc/') && !/^(common\/rpc|proto\/gen)\//.test(one.from) && !isTypeOfGrpc) {
+  // Examples are applications: they bring their own packages.
+  const isExample = one.from.startsWith('deploy/examples/client/');
+  if (one.to.startsWith('@grpc/') && !/^(common\/rpc|proto\/gen)\//.test(one.from) && !isTypeOfGrpc && !isExample) {
     return `${where}: only common/rpc imports the gRPC library`;
   }
   if (isPackage(one.to)) return undefined;

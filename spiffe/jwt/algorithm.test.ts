@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { fitsAlgorithm, isJwsAlgorithm, type JwsAlgorithm } from './algorithm.ts';
 
@@ -15,6 +15,24 @@ describe('fitsAlgorithm', () => {
     ['Ed25519', generateKeyPairSync('ed25519').publicKey, []],
   ])('gives a key of kind %s its algorithms and no other (JWT-09)', (_kind, key, algorithms) => {
     expect(ALL.filter((name) => fitsAlgorithm(key, name))).toEqual(algorithms);
+  });
+});
+
+describe('fitsAlgorithm of RSA keys that verify nothing', () => {
+  const jwk = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' });
+
+  it.each([
+    ['1', 'AQ'],
+    ['2', 'Ag'],
+    ['65536', 'AQAA'],
+  ])('takes no exponent of %s', (_number, e) => {
+    const key = createPublicKey({ key: { ...jwk, e }, format: 'jwk' });
+    expect(ALL.filter((name) => fitsAlgorithm(key, name))).toEqual([]);
+  });
+
+  it('takes no key that is bound to PSS by its kind, as no JWK can say so', () => {
+    const { publicKey } = generateKeyPairSync('rsa-pss', { modulusLength: 2048 });
+    expect(ALL.filter((name) => fitsAlgorithm(publicKey, name))).toEqual([]);
   });
 });
 

@@ -44,6 +44,8 @@ export function readCompact(token: string, kind: TokenKind, extraHeaders: 'refus
   if (!isJwsAlgorithm(alg)) throw malformed(kind, 'signature algorithm is missing or not allowed');
   if (!kind.types.has(typ)) throw malformed(kind, kind.typeRule);
   if ('crit' in header) throw malformed(kind, 'critical headers are not understood');
+  // RFC 7797: some readers would take the payload as it stands, without crit as well, and so see other claims than we do.
+  if (header['b64'] === false) throw malformed(kind, 'payload is not encoded');
   if (extraHeaders === 'refuse' && Object.keys(header).some((name) => !HEADERS.has(name))) {
     throw malformed(kind, 'header has more than alg, kid and typ');
   }

@@ -1,5 +1,5 @@
 import { createPublicKey, verify } from 'node:crypto';
-import { compactVerify } from 'jose';
+import { compactVerify } from 'jose/jws/compact/verify';
 import { describe, expect, it } from 'vitest';
 import { parseSpiffeId } from '../id.ts';
 import type { KeyType } from '../signer.ts';

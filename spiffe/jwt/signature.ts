@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { compactVerify } from 'jose';
+import { compactVerify } from 'jose/jws/compact/verify';
 import type { JwtAuthority } from '../bundle/bundle.ts';
 import { keyFromSpki } from '../bundle/jwk.ts';
 import { fitsAlgorithm, type JwsAlgorithm } from './algorithm.ts';

@@ -1,4 +1,4 @@
-import { compactVerify } from 'jose';
+import { compactVerify } from 'jose/jws/compact/verify';
 import { SpiffeError } from '../error.ts';
 import { goQuoteAll } from '../go-quote.ts';
 import type { SpiffeId } from '../id.ts';
@@ -14,8 +14,8 @@ import { type UnprovenWitSvid, verifyUnprovenWitSvid, type WitSvidExpectation } 
 export interface WitAuthenticationExpectation extends WitSvidExpectation {
   /**
    * The recipient's own names, at least one; the proof must be meant for one of them. Over HTTP the target URI as
-   * `proofAudience` makes it from the recipient's configured origin; never from `Host` or `X-Forwarded-Host`, which the
-   * sender chooses (WPT 6.1).
+   * `requestAudience` makes it from the recipient's configured origin; never from `Host` or `X-Forwarded-Host`, which the
+   * sender chooses (WPT 3.1).
    */
   readonly audience: readonly string[];
   /** How far in the future a proof may end, seconds: up to 300; 60 when absent (WIT-SVID 7.2). */
@@ -81,7 +81,7 @@ export async function authenticateWitSvid(
   }
   checkTimes(read, expected.now / 1000, maxProofLifetime);
   checkCoverage(read.claims, expected);
-  // Last, so that nothing but an accepted proof takes room. The sender is part of the key (WPT 6.1).
+  // Last, so that nothing but an accepted proof takes room. The sender is part of the key (WPT 3.1).
   const isNew = await (replays?.add(`${svid.id} ${read.tokenId}`, read.expiresAt, expected.now / 1000) ?? true);
   if (!isNew) throw untrusted('proof was used before');
   return Object.freeze({ id: svid.id, svid: { ...svid, state: 'authenticated' as const } });

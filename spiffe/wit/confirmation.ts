@@ -61,14 +61,12 @@ export function readWitSvidKey(jwkText: string, confirmation: ConfirmationKey): 
   const jwk = readKeyText(jwkText);
   if (jwk['alg'] !== undefined && jwk['alg'] !== algorithm) throw keyProblem('its alg is not that of the token');
   if (!isPrivateJwk(jwk)) throw keyProblem('it has no private part');
-  let privateKey: KeyObject;
-  try {
-    privateKey = createPrivateKey({ key: { ...jwk }, format: 'jwk' });
-  } catch {
-    throw keyProblem('it is malformed'); // without its cause, which may repeat members
-  }
-  if (!createPublicKey(privateKey).equals(confirmation.key)) throw keyProblem('it is not the key of the token');
-  if (!isPair(privateKey, confirmation.key)) throw keyProblem('its halves do not belong together');
+  const privateKey = guarded(() => createPrivateKey({ key: { ...jwk }, format: 'jwk' }));
+  if (privateKey === undefined) throw keyProblem('it is malformed');
+  const isSame = guarded(() => createPublicKey(privateKey).equals(confirmation.key));
+  if (isSame === false) throw keyProblem('it is not the key of the token');
+  const fits = isSame && guarded(() => isPair(privateKey, confirmation.key));
+  if (fits !== true) throw keyProblem('its halves do not belong together');
   return { privateKey, algorithm };
 }
 
@@ -76,6 +74,15 @@ export function readWitSvidKey(jwkText: string, confirmation: ConfirmationKey): 
 function isPair(privateKey: KeyObject, publicKey: KeyObject): boolean {
   const probe = Buffer.from('probe');
   return verify('sha256', probe, publicKey, sign('sha256', probe, privateKey));
+}
+
+/** Numbers that make no key fail anywhere in OpenSSL, with errors that may repeat them: undefined stands for all. */
+function guarded<T>(attempt: () => T): T | undefined {
+  try {
+    return attempt();
+  } catch {
+    return undefined;
+  }
 }
 
 function readKeyText(text: string): JsonObject {

@@ -25,8 +25,7 @@ const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 const LIMITS = { maxLength: 64 * 1024, maxDepth: 32 };
 
 /**
- * The audience of a proof for an HTTP request: its target URI without query and fragment (WPT 2). Recipients make it
- * from the origin that they are configured with and the path of the request.
+ * The audience that the sender of an HTTP request gives to its proof: the target URI without query and fragment (WPT 2).
  *
  * @throws SpiffeError `invalid-wit-svid` for what is not an http or https URL, or has user information
  */
@@ -34,6 +33,23 @@ export function proofAudience(target: string | URL): string {
   const url = urlOf(target);
   if (url.username !== '' || url.password !== '') throw invalid('URL has user information');
   return `${url.origin}${url.pathname}`;
+}
+
+/**
+ * The audience that the recipient of an HTTP request expects. A path that senders would write differently is refused: a
+ * proof for `/b` must not be good for `/a/%2e%2e/b`, which the recipient may take for something below `/a`.
+ *
+ * @param base what the recipient is configured with: its origin, and a path where what lies before it is cut off on the
+ * way. Never `Host` or `X-Forwarded-Host`, which the sender chooses (WPT 3.1).
+ * @param requestTarget the path and query of the request line (RFC 9112 3.2.1), or `:path` of HTTP/2
+ * @throws SpiffeError `invalid-wit-svid`
+ */
+export function requestAudience(base: string | URL, requestTarget: string): string {
+  const [path = ''] = requestTarget.split('?');
+  if (!path.startsWith('/')) throw invalid('request target is not a path');
+  const expected = `${proofAudience(base).replace(/\/$/, '')}${path}`;
+  if (proofAudience(expected) !== expected) throw invalid('path of the request is not in its normal form');
+  return expected;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { createHash, createPublicKey } from 'node:crypto';
-import { CompactSign } from 'jose';
+import { CompactSign } from 'jose/jws/compact/sign';
 import { SpiffeError } from '../error.ts';
 import type { WitSvidKey } from './confirmation.ts';
 import { parseWitSvid } from './token.ts';
@@ -60,7 +60,7 @@ export async function signWorkloadProof(proof: WorkloadProofTemplate): Promise<s
   }
   const claims = {
     aud: audience,
-    // WPT 6.2: the key is not used any more once the WIT-SVID has expired.
+    // WPT 3.2: the key is not used any more once the WIT-SVID has expired.
     exp: Math.min(Math.floor(now / 1000 + lifetime), Math.floor(expiresAt)),
     jti: tokenIdOf(random),
     wth: tokenHash(wit),

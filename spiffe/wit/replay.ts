@@ -11,6 +11,12 @@ export interface ReplayCache {
   add(proof: string, expiresAt: number, now: number): boolean | Promise<boolean>;
 }
 
+/** A replay cache that answers at once. */
+export interface MemoryReplayCache extends ReplayCache {
+  /** @throws SpiffeError `untrusted-wit-svid` when too many proofs are alive */
+  add(proof: string, expiresAt: number, now: number): boolean;
+}
+
 const DEFAULT_MAX_ENTRIES = 100_000;
 /** Expired entries are looked for when there are this many more than there were after the last look. */
 const SWEEP_AFTER = 1000;
@@ -21,7 +27,11 @@ const SWEEP_AFTER = 1000;
  * @param maxEntries how many proofs may be alive at once. Past that every new one is refused: forgetting one that still
  * works would let it work twice.
  */
-export function memoryReplayCache({ maxEntries = DEFAULT_MAX_ENTRIES }: { maxEntries?: number } = {}): ReplayCache {
+export function memoryReplayCache({
+  maxEntries = DEFAULT_MAX_ENTRIES,
+}: {
+  maxEntries?: number;
+} = {}): MemoryReplayCache {
   const ends = new Map<string, number>();
   let sweepAt = SWEEP_AFTER;
   return {

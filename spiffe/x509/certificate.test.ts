@@ -52,7 +52,9 @@ describe('parseCertificate', () => {
       keyUsage: { critical: true, names: new Set(['digitalSignature']) },
       extKeyUsage: ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'],
       authorityKeyId: root.subjectKeyId,
-      hasNameConstraints: false,
+      nameConstraints: undefined,
+      directoryNames: [],
+      otherForms: [],
       unknownCritical: ['1.2.3'],
       signatureAlgorithm: { name: 'ecdsa-sha256' },
     });
@@ -73,6 +75,10 @@ describe('parseCertificate', () => {
   const repeated = extension('2.5.29.15', true, bitString(Uint8Array.of(0x80), 7));
   const none = { usage: undefined, purposes: undefined, subjectKeyId: undefined, authorityKeyId: undefined };
   const bare: TestSpec = { ...none, basicConstraints: null };
+  const twoParameters = {
+    ...leaf.key,
+    spki: sequence(sequence(objectIdentifier('1.2.3'), integer(1), integer(2)), bitString(Buffer.of(4))),
+  };
   const tampered = (spec: TestSpec): Buffer => issue(root, spec).der;
   it.each<[string, Buffer, RegExp]>([
     ['trailing bytes', Buffer.concat([leaf.der, Buffer.of(0)]), /certificate has trailing bytes/],
@@ -84,6 +90,8 @@ describe('parseCertificate', () => {
     ['a version that does not exist', tampered({ version: 5 }), /version is not one of/],
     ['version 1 with a body of version 3', tampered({ changeTbs: withoutVersion }), /tbsCertificate has trailing/],
     ['an algorithm that nobody signed', swapAlgorithm(leaf.der), /two signature algorithms differ/],
+    ['a key algorithm with two parameters', tampered({ key: twoParameters }), /public key algorithm has trailing/],
+    ['a signature algorithm without identifier', withoutAlgorithm(leaf.der), /signatureAlgorithm has an unexpected/],
     ['no alternative names in the SAN', tampered({ names: [] }), /subjectAltName is missing/],
     ['a SAN that is not ASCII', tampered({ names: [[6, Buffer.from('spiffe://td/ä')]] }), /does not allow/],
     ['an IP address of 5 bytes', tampered({ names: [[7, Buffer.alloc(5)]] }), /IP address/],
@@ -131,6 +139,11 @@ function swapAlgorithm(der: Buffer): Buffer {
   const at = changed.lastIndexOf(algorithm);
   changed[at + 7] = 3;
   return changed;
+}
+
+/** With an OCTET STRING where the object identifier of the signature algorithm stands. */
+function withoutAlgorithm(der: Buffer): Buffer {
+  return Buffer.from(der.toString('hex').replaceAll('300a06082a8648ce3d0403', '300a04082a8648ce3d0403'), 'hex');
 }
 
 /** A change of a few bytes somewhere in a certificate. */

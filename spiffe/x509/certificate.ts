@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { SpiffeError } from '../error.ts';
 import { parseSpiffeId, type SpiffeId } from '../id.ts';
+import { readAlgorithmIdentifier } from './algorithm-identifier.ts';
 import { contextConstructed, contextPrimitive, DerReader, TAG } from './der.ts';
 import { NO_EXTENSIONS, type ReadExtensions, readExtensions } from './extensions.ts';
 import { parseName } from './name.ts';
@@ -81,7 +82,7 @@ function reading<T>(read: () => T): T {
 function readCertificate(der: Buffer): Certificate {
   const outer = new DerReader(der).sequence('certificate');
   const tbs = outer.whole(TAG.sequence, 'tbsCertificate');
-  const algorithm = outer.whole(TAG.sequence, 'signatureAlgorithm');
+  const algorithm = readAlgorithmIdentifier(outer, 'signatureAlgorithm');
   const signature = outer.bitStringBytes('signature');
   outer.finish('certificate');
 
@@ -177,7 +178,12 @@ export function spiffeIdOf(certificate: Certificate): SpiffeId {
 /** Imported keys by certificate: an import costs as much as a signature check, and authorities are used again and again. */
 const keys = new WeakMap<Certificate, KeyObject>();
 
-function keyOf(certificate: Certificate): KeyObject {
+/**
+ * The certificate's key, ready to verify with.
+ *
+ * @throws SpiffeError `invalid-key` for malformed and unsupported keys, also for a point that is not on its curve
+ */
+export function keyOf(certificate: Certificate): KeyObject {
   const cached = keys.get(certificate);
   if (cached !== undefined) return cached;
   const key = importPublicKey(parsePublicKey(certificate.publicKey));

@@ -1,4 +1,5 @@
 import { SpiffeError } from '../error.ts';
+import { readAlgorithmIdentifier } from './algorithm-identifier.ts';
 import { contextConstructed, DerReader, TAG } from './der.ts';
 import { bitString, encode, integer, objectIdentifier, sequence, setOf } from './der-writer.ts';
 import { NO_EXTENSIONS, type ReadExtensions, readExtensions } from './extensions.ts';
@@ -42,7 +43,7 @@ function readRequest(der: Buffer): CertificateRequest {
   const outer = file.sequence('request');
   file.finish('request');
   const info = outer.whole(TAG.sequence, 'certificationRequestInfo');
-  const algorithm = outer.whole(TAG.sequence, 'signatureAlgorithm');
+  const algorithm = readAlgorithmIdentifier(outer, 'signatureAlgorithm');
   const signature = outer.bitStringBytes('signature');
   outer.finish('request');
 

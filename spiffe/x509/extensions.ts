@@ -1,6 +1,7 @@
 import { SpiffeError } from '../error.ts';
 import { contextPrimitive, DerReader, TAG } from './der.ts';
-import { decodeIa5 } from './der-string.ts';
+import { type AltNames, NO_ALT_NAMES, readAltNames } from './general-name.ts';
+import { type NameConstraints, readNameConstraints } from './name-constraints.ts';
 import { OID } from './oid.ts';
 
 /** What a key may be used for (RFC 5280 4.2.1.3), by bit number. */
@@ -34,14 +35,9 @@ export interface Extension {
 }
 
 /** What the extensions of a certificate or request say, as far as it matters here. */
-export interface ReadExtensions {
+export interface ReadExtensions extends AltNames {
   /** In the order in which they stand. */
   readonly extensions: readonly Extension[];
-  readonly uris: readonly string[];
-  readonly dnsNames: readonly string[];
-  readonly emails: readonly string[];
-  /** 4 or 16 bytes each. */
-  readonly ipAddresses: readonly Buffer[];
   /** Undefined when there are no basic constraints, which means that it is not a CA. */
   readonly isCa: boolean | undefined;
   /** How many CA certificates may follow below this one; undefined when unlimited. */
@@ -51,8 +47,7 @@ export interface ReadExtensions {
   readonly extKeyUsage: readonly string[] | undefined;
   readonly subjectKeyId: Buffer | undefined;
   readonly authorityKeyId: Buffer | undefined;
-  /** Whether name constraints are there at all; they are not interpreted. */
-  readonly hasNameConstraints: boolean;
+  readonly nameConstraints: NameConstraints | undefined;
   /** Object identifiers of critical extensions that are not understood here. */
   readonly unknownCritical: readonly string[];
 }
@@ -65,17 +60,14 @@ export const NO_EXTENSIONS: ReadExtensions = Object.freeze(nothing());
 function nothing(): Found {
   return {
     extensions: [],
-    uris: [],
-    dnsNames: [],
-    emails: [],
-    ipAddresses: [],
+    ...NO_ALT_NAMES,
     isCa: undefined,
     pathLength: undefined,
     keyUsage: undefined,
     extKeyUsage: undefined,
     subjectKeyId: undefined,
     authorityKeyId: undefined,
-    hasNameConstraints: false,
+    nameConstraints: undefined,
     unknownCritical: [],
   };
 }
@@ -87,7 +79,9 @@ type Reader = (value: Buffer, found: Found, critical: boolean) => void;
  * does here, so they are understood without being read.
  */
 const READERS: Readonly<Record<string, Reader>> = {
-  [OID.subjectAltName]: readAltNames,
+  [OID.subjectAltName]: (value, found) => {
+    Object.assign(found, readAltNames(value));
+  },
   [OID.basicConstraints]: readBasicConstraints,
   [OID.keyUsage]: readKeyUsage,
   [OID.extKeyUsage]: readExtKeyUsage,
@@ -97,8 +91,8 @@ const READERS: Readonly<Record<string, Reader>> = {
     reader.finish('subjectKeyIdentifier');
   },
   [OID.authorityKeyIdentifier]: readAuthorityKeyId,
-  [OID.nameConstraints]: (_value, found) => {
-    found.hasNameConstraints = true;
+  [OID.nameConstraints]: (value, found) => {
+    found.nameConstraints = readNameConstraints(value);
   },
   [OID.certificatePolicies]: () => undefined,
 };
@@ -112,12 +106,13 @@ export function readExtensions(list: DerReader): ReadExtensions {
   const found = nothing();
   const extensions: Extension[] = [];
   const unknown: string[] = [];
+  // A Set, as what a stranger sends may hold thousands.
+  const seen = new Set<string>();
   // RFC 5280 4.1.2.9: SEQUENCE SIZE (1..MAX)
   do {
     const extension = readExtension(list.sequence('extension'));
-    if (extensions.some(({ oid }) => oid === extension.oid)) {
-      throw new SpiffeError('invalid-der', `extension ${extension.oid} is there twice`);
-    }
+    if (seen.has(extension.oid)) throw new SpiffeError('invalid-der', `extension ${extension.oid} is there twice`);
+    seen.add(extension.oid);
     extensions.push(extension);
     const read = READERS[extension.oid];
     if (read !== undefined) read(extension.value, found, extension.critical);
@@ -134,33 +129,6 @@ function readExtension(reader: DerReader): Extension {
   const value = reader.octetString('value of an extension');
   reader.finish('extension');
   return { oid, critical, value };
-}
-
-/** RFC 5280 4.2.1.6. Names of forms that nobody asks about are passed over. */
-function readAltNames(value: Buffer, found: Found): void {
-  const outer = new DerReader(value);
-  const names = outer.sequence('subjectAltName');
-  outer.finish('subjectAltName');
-  const emails: string[] = [];
-  const dnsNames: string[] = [];
-  const uris: string[] = [];
-  const ipAddresses: Buffer[] = [];
-  do {
-    const { tag, content } = names.element('subjectAltName');
-    if (tag === contextPrimitive(1)) emails.push(decodeIa5(content, 'subjectAltName email'));
-    else if (tag === contextPrimitive(2)) dnsNames.push(decodeIa5(content, 'subjectAltName DNS name'));
-    else if (tag === contextPrimitive(6)) uris.push(decodeIa5(content, 'subjectAltName URI'));
-    else if (tag === contextPrimitive(7)) ipAddresses.push(checkAddress(content));
-    else if ((tag & 0xc0) !== 0x80) throw new SpiffeError('invalid-der', 'subjectAltName has an unexpected type');
-  } while (!names.atEnd);
-  Object.assign(found, { emails, dnsNames, uris, ipAddresses });
-}
-
-function checkAddress(content: Buffer): Buffer {
-  if (content.length !== 4 && content.length !== 16) {
-    throw new SpiffeError('invalid-der', 'subjectAltName IP address is not 4 or 16 bytes long');
-  }
-  return content;
 }
 
 /** RFC 5280 4.2.1.9. */

@@ -2,6 +2,7 @@ import { constants, createPrivateKey, createPublicKey, generateKeyPair, type Key
 import { promisify } from 'node:util';
 import { SpiffeError } from '../error.ts';
 import type { KeyType, SignatureAlgorithm, Signer } from '../signer.ts';
+import { DerReader } from './der.ts';
 import { parsePublicKey, type PublicKey } from './public-key.ts';
 
 /** A private key that this process holds itself, and so can write out. */
@@ -118,6 +119,10 @@ function keyTypeOf(key: PublicKey): KeyType {
  */
 export function privateKeyFromPkcs8(der: Buffer): KeyObject {
   try {
+    const reader = new DerReader(der);
+    reader.sequence('private key');
+    // node:crypto passes over what follows.
+    reader.finish('private key');
     return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
   } catch {
     // No cause: OpenSSL's error may hold pieces of the key.

@@ -33,6 +33,8 @@ export const OID = {
   organization: '2.5.4.10',
   organizationalUnit: '2.5.4.11',
   postalCode: '2.5.4.17',
+  // RFC 2985 5.2.1
+  emailAddress: '1.2.840.113549.1.9.1',
 } as const;
 
 /** Nothing assigned comes near; it bounds the work of reading one. */

@@ -1,5 +1,6 @@
 import { SpiffeError } from '../error.ts';
-import { type Certificate, isSignedBy, parseCertificate } from './certificate.ts';
+import { type Certificate, isSignedBy, keyOf, parseCertificate } from './certificate.ts';
+import { brokenNameConstraint, type ComparisonBudget } from './name-constraints.ts';
 import { checkStrength, parsePublicKey } from './public-key.ts';
 
 /** The most certificates that a peer may send. Real chains have two to four. */
@@ -10,6 +11,9 @@ const MAX_CHAIN_LENGTH = 16;
  * chains need as many as they have links; the slowest kind of signature takes about half a millisecond of this thread.
  */
 const MAX_SIGNATURE_CHECKS = 32;
+
+/** The most comparisons of a name with a name constraint, for one chain: a few milliseconds of this thread. */
+const MAX_NAME_COMPARISONS = 65_536;
 
 /** DER, or what was parsed from it already; parsed authorities keep their imported keys. */
 export type CertificateInput = Buffer | Certificate;
@@ -36,7 +40,7 @@ export function readChain(chain: readonly CertificateInput[]): [leaf: Certificat
 }
 
 /** The state of one search. */
-interface Search {
+interface Search extends ComparisonBudget {
   readonly anchors: readonly Certificate[];
   readonly others: readonly Certificate[];
   readonly now: number;
@@ -51,7 +55,7 @@ interface Search {
  *
  * Per RFC 5280 6.1, with these choices (docs/decisions/0003-x509-verification.md): roots are judged like any other CA,
  * validity included; a root need not be self-signed; names are compared byte by byte; every CA certificate in between
- * counts for the path length; name constraints are not interpreted, so a CA that has them is refused.
+ * counts for the path length; name constraints of roots count like those of intermediates.
  *
  * @param now Unix milliseconds
  * @param options.mayBeRoot a first certificate that is one of the roots is a path of its own
@@ -66,8 +70,15 @@ export function findPath(
   options: { readonly mayBeRoot?: boolean } = {},
 ): Certificate[] {
   const { anchors, unreadable } = readAnchors(roots);
-  const search: Search = { anchors, others, now, checksLeft: MAX_SIGNATURE_CHECKS, problem: undefined };
-  const broken = brokenRule(leaf, now);
+  const search: Search = {
+    anchors,
+    others: withoutDoubles(others),
+    now,
+    checksLeft: MAX_SIGNATURE_CHECKS,
+    comparisonsLeft: MAX_NAME_COMPARISONS,
+    problem: undefined,
+  };
+  const broken = brokenRule(leaf, now) ?? brokenKey(leaf, keyOf);
   if (broken !== undefined) throw new SpiffeError('untrusted-x509-svid', `certificate ${broken}`);
   if (options.mayBeRoot === true && anchors.some((anchor) => anchor.der.equals(leaf.der))) return [leaf];
   const path = extend([leaf], search);
@@ -77,6 +88,11 @@ export function findPath(
     'untrusted-x509-svid',
     `certificate signed by unknown authority${detail === '' ? '' : ` (${detail})`}`,
   );
+}
+
+/** A certificate that was sent twice is worth one try. */
+function withoutDoubles(certificates: readonly Certificate[]): readonly Certificate[] {
+  return certificates.filter((one, at) => certificates.findIndex((other) => other.der.equals(one.der)) === at);
 }
 
 /**
@@ -152,9 +168,28 @@ function maySign(
     return false;
   }
   search.checksLeft -= 1;
-  if (isSignedBy(child, issuer)) return true;
-  search.problem ??= child.signatureAlgorithm === undefined ? 'unsupported signature algorithm' : 'wrong signature';
-  return false;
+  if (!isSignedBy(child, issuer)) {
+    search.problem ??= child.signatureAlgorithm === undefined ? 'unsupported signature algorithm' : 'wrong signature';
+    return false;
+  }
+  const outside = brokenLimit(path, issuer, search);
+  search.problem ??= outside;
+  return outside === undefined;
+}
+
+/**
+ * What the name constraints of an issuer have against the names below it, or undefined. They hold for the first
+ * certificate and for those in between, but for the ones that a CA issued to itself (RFC 5280 6.1.3 (b), (c)).
+ */
+function brokenLimit(path: readonly Certificate[], issuer: Certificate, search: Search): string | undefined {
+  const { nameConstraints } = issuer;
+  if (nameConstraints === undefined) return undefined;
+  for (const [at, one] of path.entries()) {
+    if (at > 0 && one.subject.equals(one.issuer)) continue;
+    const broken = brokenNameConstraint(nameConstraints, one, search);
+    if (broken !== undefined) return broken;
+  }
+  return undefined;
 }
 
 /** What is wrong with a certificate anywhere in a path, or undefined. */
@@ -163,9 +198,13 @@ function brokenRule(certificate: Certificate, now: number): string | undefined {
   if (now > certificate.notAfter) return 'has expired';
   const [unknown] = certificate.unknownCritical;
   if (unknown !== undefined) return `has an unknown critical extension (${unknown})`;
-  if (certificate.hasNameConstraints) return 'has name constraints, which are not supported';
+  return brokenKey(certificate, ({ publicKey }) => checkStrength(parsePublicKey(publicKey)));
+}
+
+/** What `check` finds wrong with the key of a certificate, or undefined. */
+function brokenKey(certificate: Certificate, check: (certificate: Certificate) => unknown): string | undefined {
   try {
-    checkStrength(parsePublicKey(certificate.publicKey));
+    check(certificate);
     return undefined;
   } catch (error) {
     if (!(error instanceof SpiffeError)) throw error;

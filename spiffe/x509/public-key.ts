@@ -1,6 +1,7 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { SpiffeError } from '../error.ts';
 import type { SignatureAlgorithm } from '../signer.ts';
+import { readAlgorithmIdentifier } from './algorithm-identifier.ts';
 import { DerReader, TAG } from './der.ts';
 import { OID } from './oid.ts';
 
@@ -30,6 +31,9 @@ const CURVES: readonly CurveRow[] = [
 /** Below, RSA is within reach of an attacker (NIST SP 800-131A); above, one check costs a peer too little and us too much. */
 const RSA_BITS = { least: 2048, most: 8192 };
 
+/** 2^31 - 1, as in the reference; OpenSSL takes ten times as long and more for one as large as the modulus. */
+const MOST_RSA_EXPONENT = 0x7f_ff_ff_ff;
+
 /**
  * The next element of `reader`, which must have the form of a SubjectPublicKeyInfo; of which kind the key is, and whether
  * it is a good one, is not asked.
@@ -39,7 +43,7 @@ const RSA_BITS = { least: 2048, most: 8192 };
 export function readPublicKeyInfo(reader: DerReader): Buffer {
   const der = reader.whole(TAG.sequence, 'subjectPublicKeyInfo');
   const info = new DerReader(der).sequence('subjectPublicKeyInfo');
-  info.sequence('public key algorithm').oid('public key algorithm');
+  readAlgorithmIdentifier(info, 'public key algorithm');
   info.bitString('public key');
   info.finish('subjectPublicKeyInfo');
   return der;
@@ -124,7 +128,8 @@ function positiveInteger(reader: DerReader, what: string): Buffer {
 }
 
 /**
- * Refuses keys too weak to trust, and RSA keys so large that checking their signatures is an attack.
+ * Refuses keys too weak to trust, and RSA keys whose modulus or exponent is so large that checking their signatures is
+ * an attack.
  *
  * @throws SpiffeError `invalid-key`
  */
@@ -136,6 +141,11 @@ export function checkStrength(key: PublicKey): void {
   if (key.bits > RSA_BITS.most) {
     throw new SpiffeError('invalid-key', `RSA key of ${key.bits} bits is longer than ${RSA_BITS.most} bits`);
   }
+  const { exponent } = key;
+  const value = exponent.length > 4 ? Number.POSITIVE_INFINITY : exponent.readUIntBE(0, exponent.length);
+  // RFC 8017 3.1: an odd number from 3 on.
+  if (value < 3 || value % 2 === 0) throw new SpiffeError('invalid-key', 'RSA exponent is not an odd number above 1');
+  if (value > MOST_RSA_EXPONENT) throw new SpiffeError('invalid-key', 'RSA exponent is longer than 31 bits');
 }
 
 /**

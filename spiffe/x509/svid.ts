@@ -50,9 +50,18 @@ function assemble(certificates: readonly Certificate[], privateKey: KeyObject): 
   const id = checkLeaf(leaf);
   // X509-SVID 4.1: a leaf says that it is not a CA; many verifiers insist on reading that.
   if (leaf.isCa === undefined) throw new SpiffeError('invalid-x509-svid', 'leaf certificate has no basic constraints');
+  intermediates.forEach(checkIntermediate);
   const publicKey = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
   if (!publicKey.equals(leaf.publicKey)) {
     throw new SpiffeError('invalid-x509-svid', 'leaf certificate does not match private key');
   }
   return { id, chain: [leaf, ...intermediates], privateKey };
+}
+
+/** X509-SVID 4.1, 4.3: every peer refuses a chain in which one that signs may not. */
+function checkIntermediate({ isCa, keyUsage }: Certificate): void {
+  if (isCa !== true) throw new SpiffeError('invalid-x509-svid', 'intermediate certificate is not a CA');
+  if (keyUsage?.names.has('keyCertSign') !== true) {
+    throw new SpiffeError('invalid-x509-svid', 'intermediate certificate may not sign certificates');
+  }
 }
