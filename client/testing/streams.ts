@@ -1,4 +1,4 @@
-import { FinialError } from '../../common/errors.ts';
+import type { FinialError } from '../../common/errors.ts';
 
 /** What happens to streams that are open: a message as it is, the end with OK, or a failure. */
 export type StreamEvent = { readonly message: Buffer } | { readonly end: FinialError | undefined };

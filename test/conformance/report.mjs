@@ -82,7 +82,9 @@ for (const { section, rows } of checklist()) {
     known.add(row.id);
   }
   const of = (state) => judged.filter((one) => one.state === state);
-  console.log(`${section}: ${of('met').length} met, ${of('not applicable').length} not applicable, ${of('open').length} open`);
+  console.log(
+    `${section}: ${of('met').length} met, ${of('not applicable').length} not applicable, ${of('open').length} open`,
+  );
   for (const { row, state, why } of judged) {
     if (state === 'met' && !verbose) continue;
     console.log(`  ${row.id} ${state}: ${row.rule}: ${why}`);

@@ -21,7 +21,17 @@ export interface TestKey {
   readonly spki: Buffer;
 }
 
-export type TestKeyKind = 'P-256' | 'P-384' | 'P-521' | 'secp256k1' | 'rsa-1024' | 'rsa-2048' | 'rsa-3072' | 'ed25519';
+/** RSA and DSA with the length in bits. */
+export type TestKeyKind =
+  | 'P-256'
+  | 'P-384'
+  | 'P-521'
+  | 'secp256k1'
+  | `rsa-${number}`
+  | `rsa-pss-${number}`
+  | `dsa-${number}`
+  | 'ed25519'
+  | 'ed448';
 
 export function newTestKey(kind: TestKeyKind = 'P-256'): TestKey {
   const privateKey = newPrivateKey(kind);
@@ -30,7 +40,11 @@ export function newTestKey(kind: TestKeyKind = 'P-256'): TestKey {
 
 function newPrivateKey(kind: TestKeyKind): KeyObject {
   if (kind === 'ed25519') return generateKeyPairSync('ed25519').privateKey;
-  if (kind.startsWith('rsa-')) return generateKeyPairSync('rsa', { modulusLength: Number(kind.slice(4)) }).privateKey;
+  if (kind === 'ed448') return generateKeyPairSync('ed448').privateKey;
+  const modulusLength = Number(kind.slice(kind.lastIndexOf('-') + 1));
+  if (kind.startsWith('rsa-pss-')) return generateKeyPairSync('rsa-pss', { modulusLength }).privateKey;
+  if (kind.startsWith('rsa-')) return generateKeyPairSync('rsa', { modulusLength }).privateKey;
+  if (kind.startsWith('dsa-')) return generateKeyPairSync('dsa', { modulusLength, divisorLength: 256 }).privateKey;
   return generateKeyPairSync('ec', { namedCurve: kind }).privateKey;
 }
 
@@ -38,11 +52,21 @@ function newPrivateKey(kind: TestKeyKind): KeyObject {
 interface TestAlgorithm {
   readonly identifier: Buffer;
   readonly digest: string | null;
-  readonly pss?: boolean;
+  /** Bytes of salt; no PSS without. */
+  readonly salt?: number;
 }
 
 const NULL = Buffer.from([5, 0]);
-const sha256Pss = sequence(oid('2.16.840.1.101.3.4.2.1'), NULL);
+const SHA1 = '1.3.14.3.2.26';
+const SHA256 = '2.16.840.1.101.3.4.2.1';
+
+/** RSASSA-PSS (RFC 4055 3.1), also with parameters that nobody should use. */
+function pss(digest: string, hash: string, salt: number, mgfHash = hash): TestAlgorithm {
+  const identifierOf = (dotted: string): Buffer => sequence(oid(dotted), NULL);
+  const mgf1 = sequence(oid('1.2.840.113549.1.1.8'), identifierOf(mgfHash));
+  const parameters = sequence(encode(0xa0, identifierOf(hash)), encode(0xa1, mgf1), encode(0xa2, integer(salt)));
+  return { identifier: sequence(oid('1.2.840.113549.1.1.10'), parameters), digest, salt };
+}
 
 const TEST_ALGORITHMS = {
   'ecdsa-sha1': { identifier: sequence(oid('1.2.840.10045.4.1')), digest: 'sha1' },
@@ -53,25 +77,32 @@ const TEST_ALGORITHMS = {
   'rsa-sha1': { identifier: sequence(oid('1.2.840.113549.1.1.5'), NULL), digest: 'sha1' },
   'rsa-sha256': { identifier: sequence(oid('1.2.840.113549.1.1.11'), NULL), digest: 'sha256' },
   'rsa-sha512': { identifier: sequence(oid('1.2.840.113549.1.1.13'), NULL), digest: 'sha512' },
-  'rsa-pss-sha256': {
-    identifier: sequence(
-      oid('1.2.840.113549.1.1.10'),
-      sequence(
-        encode(0xa0, sha256Pss),
-        encode(0xa1, sequence(oid('1.2.840.113549.1.1.8'), sha256Pss)),
-        encode(0xa2, integer(32)),
-      ),
-    ),
-    digest: 'sha256',
-    pss: true,
-  },
+  'rsa-sha384': { identifier: sequence(oid('1.2.840.113549.1.1.12'), NULL), digest: 'sha384' },
+  'rsa-pss-sha1': pss('sha1', SHA1, 20),
+  'rsa-pss-sha256': pss('sha256', SHA256, 32),
+  'rsa-pss-sha384': pss('sha384', '2.16.840.1.101.3.4.2.2', 48),
+  'rsa-pss-sha512': pss('sha512', '2.16.840.1.101.3.4.2.3', 64),
+  'rsa-pss-sha256-salt-20': pss('sha256', SHA256, 20),
+  'rsa-pss-sha256-salt-0': pss('sha256', SHA256, 0),
+  'rsa-pss-sha256-mgf-sha1': pss('sha256', SHA256, 32, SHA1),
+  'dsa-sha256': { identifier: sequence(oid('2.16.840.1.101.3.4.3.2')), digest: 'sha256' },
+  'ecdsa-sha224': { identifier: sequence(oid('1.2.840.10045.4.3.1')), digest: 'sha224' },
+  ed448: { identifier: sequence(oid('1.3.101.113')), digest: null },
   ed25519: { identifier: sequence(oid('1.3.101.112')), digest: null },
 } as const satisfies Record<string, TestAlgorithm>;
 
 export type TestAlgorithmName = keyof typeof TEST_ALGORITHMS;
 
-const USAGE_BITS = { digitalSignature: 0, keyEncipherment: 2, keyAgreement: 4, keyCertSign: 5, cRLSign: 6 } as const;
-type TestUsage = keyof typeof USAGE_BITS;
+const USAGE_BITS = {
+  digitalSignature: 0,
+  contentCommitment: 1,
+  keyEncipherment: 2,
+  dataEncipherment: 3,
+  keyAgreement: 4,
+  keyCertSign: 5,
+  cRLSign: 6,
+} as const;
+export type TestUsage = keyof typeof USAGE_BITS;
 
 /** What to write. Defaults make a perfect CA or leaf; `undefined` in place of a list leaves its extension out. */
 export interface TestSpec {
@@ -94,7 +125,7 @@ export interface TestSpec {
   readonly purposes?: readonly string[] | undefined;
   readonly purposesCritical?: boolean;
   /** Each GeneralName by its tag number, such as [6, 'spiffe://td/x']. */
-  readonly names?: readonly (readonly [tag: number, value: string | Buffer])[] | undefined;
+  readonly names?: readonly TestName[] | undefined;
   readonly namesCritical?: boolean;
   /** Undefined leaves it out. */
   readonly subjectKeyId?: Buffer | undefined;
@@ -133,6 +164,31 @@ export function extension(dotted: string, critical: boolean, value: Buffer): Buf
   return critical
     ? sequence(oid(dotted), boolean(true), octetString(value))
     : sequence(oid(dotted), octetString(value));
+}
+
+/** A GeneralName by its tag number; 0x20 is added to the tags of constructed forms, as 0x24 for a directory name. */
+export type TestName = readonly [tag: number, value: string | Buffer];
+
+/** What a subtree may say besides its base. */
+export interface TestDistances {
+  readonly minimum?: number;
+  readonly maximum?: number;
+}
+
+/** A name constraints extension (RFC 5280 4.2.1.10), with `distances` in each subtree. */
+export function nameConstraints(
+  limits: { readonly permitted?: readonly TestName[]; readonly excluded?: readonly TestName[] },
+  { critical = true, minimum, maximum }: TestDistances & { readonly critical?: boolean } = {},
+): Buffer {
+  const distances = [minimum, maximum].flatMap((distance, tag) =>
+    distance === undefined ? [] : [encode(0x80 | tag, Buffer.of(distance))],
+  );
+  const lists = [limits.permitted, limits.excluded].flatMap((names, tag) =>
+    names === undefined
+      ? []
+      : [encode(0xa0 | tag, ...names.map((name) => sequence(encodeAltName(name), ...distances)))],
+  );
+  return extension('2.5.29.30', critical, sequence(...lists));
 }
 
 /** Writes and signs a certificate; without an issuer it signs itself. */
@@ -196,7 +252,7 @@ function basicConstraints(ca: boolean, pathLength: number | undefined): Buffer {
   return sequence(...(ca ? [boolean(true)] : []), ...limit);
 }
 
-function encodeAltName([tag, value]: readonly [number, string | Buffer]): Buffer {
+function encodeAltName([tag, value]: TestName): Buffer {
   return encode(0x80 | tag, Buffer.isBuffer(value) ? value : Buffer.from(value, 'latin1'));
 }
 
@@ -206,12 +262,20 @@ function encodeUsage(usage: readonly TestUsage[]): Buffer {
 }
 
 function algorithmOf(key: KeyObject): TestAlgorithmName {
-  if (key.asymmetricKeyType === 'ed25519') return 'ed25519';
-  return key.asymmetricKeyType === 'rsa' ? 'rsa-sha256' : 'ecdsa-sha256';
+  const kind = key.asymmetricKeyType;
+  return (kind && USUAL_ALGORITHMS[kind]) ?? 'ecdsa-sha256';
 }
 
+const USUAL_ALGORITHMS: Readonly<Partial<Record<string, TestAlgorithmName>>> = {
+  ed25519: 'ed25519',
+  ed448: 'ed448',
+  rsa: 'rsa-sha256',
+  'rsa-pss': 'rsa-pss-sha256',
+  dsa: 'dsa-sha256',
+};
+
 function signAs(name: TestAlgorithmName, data: Buffer, key: KeyObject): Buffer {
-  const { digest, pss = false }: TestAlgorithm = TEST_ALGORITHMS[name];
-  if (!pss) return sign(digest, data, key);
-  return sign(digest, data, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 });
+  const { digest, salt }: TestAlgorithm = TEST_ALGORITHMS[name];
+  if (salt === undefined) return sign(digest, data, key);
+  return sign(digest, data, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: salt });
 }

@@ -28,7 +28,8 @@ for (const [kind, { prefix, rows }] of Object.entries(KINDS)) {
       expect(new Set(vectors.map(({ id }) => id)).size).toBe(vectors.length);
     });
 
-    it.each(vectors)('$id $verdict: $what', async (vector) => {
+    const named = vectors.map((vector) => [`${vector.id} ${vector.verdict}: ${vector.what}`, vector] as const);
+    it.each(named)('%s', async (_title, vector) => {
       const judge = async (): Promise<unknown> => run(vector.input as never, vector);
       if (vector.verdict === 'no') {
         expect(vector.error, 'a refusal must say which message is expected').toBeTruthy();

@@ -1,4 +1,5 @@
 import { parseEndpoint } from '../../../client/endpoint.ts';
+import { fetchBundle } from '../../../client/federation/fetch.ts';
 import { createX509Source, type X509Source } from '../../../client/x509-source.ts';
 import { type ErrorCode, FinialError, toFinialError } from '../../../common/errors.ts';
 import { workloadService } from '../../../common/rpc/services.ts';
@@ -11,6 +12,7 @@ import {
   type Step,
   x509Svid,
 } from '../../support/scripted-agent.ts';
+import { type Answer, federatedDomain, watching } from '../../support/bundle-endpoint.ts';
 import { workloadApiFixture } from '../../support/workload-api.ts';
 import { deferred } from '../../support/rpc-pair.ts';
 
@@ -20,13 +22,39 @@ type ScriptStep = { readonly federated: number } | 'no svids' | 'OK' | ErrorCode
 type Input =
   | { readonly address: string; readonly hostNames?: boolean }
   | { readonly header: string | null }
-  | { readonly streams: readonly (readonly ScriptStep[])[]; readonly updates: number };
+  | { readonly streams: readonly (readonly ScriptStep[])[]; readonly updates: number }
+  | FederationInput;
+
+/** A bundle endpoint: what it answers, or the sequence numbers that it serves one after the other. */
+interface FederationInput {
+  readonly federation: 'web' | 'spiffe';
+  readonly sequences?: readonly number[];
+  readonly answer?: Answer;
+  /** Who the endpoint has to be, if not who it is. */
+  readonly endpointId?: string;
+}
 
 /** @returns the endpoint; nothing; or what a source of ours went through */
 export function run(input: Input): unknown {
   if ('address' in input) return parseEndpoint(input.address, { hostNames: input.hostNames ?? false });
   if ('header' in input) return callAgent(input.header);
+  if ('federation' in input) return askEndpoint(input);
   return followScript(input);
+}
+
+/** Fetches from a bundle endpoint of another trust domain, or watches it through every sequence number. */
+async function askEndpoint({ federation, sequences, answer, endpointId }: FederationInput): Promise<unknown> {
+  await using domain = await federatedDomain();
+  if (answer !== undefined) domain.endpoint.answer(answer);
+  if (sequences === undefined) {
+    const endpoint = endpointId === undefined ? domain[federation] : domain.withProfile({ endpointId });
+    return await fetchBundle(endpoint);
+  }
+  const { bundle } = domain.authority;
+  domain.endpoint.answer(...sequences.map((one) => ({ ...bundle, sequenceNumber: BigInt(one) })));
+  using watched = await watching(domain[federation]);
+  for (const _later of sequences.slice(1)) await watched.passUntilFetch(300);
+  return { sequence: String(watched.watch.current.sequenceNumber), events: watched.events };
 }
 
 /** Calls our agent: a stream and a single call, which both must be refused alike. */

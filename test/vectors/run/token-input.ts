@@ -78,10 +78,14 @@ export function tokenOf(input: TokenInput, perfect: Perfect): string {
 }
 
 function bytesOf(over: Members | VectorText | Hex, perfect: Members, without: readonly string[] = []): Buffer {
-  if (typeof over === 'string' || Array.isArray(over)) return Buffer.from(vectorText(over as VectorText));
+  if (isText(over)) return Buffer.from(vectorText(over));
   if ('hex' in over) return Buffer.from(String(over.hex), 'hex');
   const members = Object.entries({ ...perfect, ...over }).filter(([name]) => !without.includes(name));
   return Buffer.from(JSON.stringify(Object.fromEntries(members), withKeys));
+}
+
+function isText(value: Members | VectorText | Hex): value is VectorText {
+  return typeof value === 'string' || Array.isArray(value);
 }
 
 /** `$public:p256` and `$private:p256` stand for the JWK of a key. */

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { firstOfEachHint } from '../../../client/hint.ts';
+import { readWitSvids } from '../../../client/wit-svids.ts';
 import { parseSpiffeId } from '../../../spiffe/id.ts';
 import type { JwsAlgorithm } from '../../../spiffe/jwt/algorithm.ts';
 import { authenticateWitSvid, type WitAuthenticationExpectation } from '../../../spiffe/wit/authenticate.ts';
-import { readWitSvidKey } from '../../../spiffe/wit/confirmation.ts';
 import { witCredentialsOf, type WitHeaderValues } from '../../../spiffe/wit/http.ts';
 import { memoryReplayCache } from '../../../spiffe/wit/replay.ts';
 import { witSvidClaims, type WitSvidTemplate } from '../../../spiffe/wit/sign.ts';
@@ -51,19 +50,23 @@ export const BUNDLES: BundlesInput = {
 type ExpectedInput = Partial<Omit<WitAuthenticationExpectation, 'authorities' | 'replays'>>;
 
 export type WitInput =
-  | { readonly do?: 'parse' | 'verify'; readonly wit?: TokenInput; readonly bundles?: BundlesInput; readonly expected?: ExpectedInput }
+  | VerifyInput
   | AuthenticateInput
   | { readonly do: 'issue'; readonly template: TemplateInput }
   | { readonly do: 'headers'; readonly headers: Partial<WitHeaderValues> }
   | { readonly do: 'reply'; readonly svids: readonly ReplyInput[] };
 
-interface AuthenticateInput {
-  readonly do: 'authenticate';
+interface VerifyInput {
+  readonly do?: 'parse' | 'verify';
   readonly wit?: TokenInput;
-  /** One after the other; null is no proof at all. */
-  readonly proofs?: readonly (TokenInput | null)[];
   readonly bundles?: BundlesInput;
   readonly expected?: ExpectedInput;
+}
+
+interface AuthenticateInput extends Omit<VerifyInput, 'do'> {
+  readonly do: 'authenticate';
+  /** One after the other; null is no proof at all. */
+  readonly proofs?: readonly (TokenInput | null)[];
   /** Whether a proof is accepted only once. */
   readonly once?: boolean;
 }
@@ -76,16 +79,17 @@ type TemplateInput = Partial<Omit<WitSvidTemplate, 'id' | 'confirmation' | 'rand
 
 interface ReplyInput {
   readonly wit?: TokenInput;
-  /** The text, or a JWK of which some members differ; the private key of the token when absent. */
-  readonly key?: string | { readonly jwk: KeyName; readonly half?: 'public' | 'private'; readonly d?: KeyName };
+  /** The text, or a JWK, perhaps with the secret of another key or one in hexadecimal; that of the token when absent. */
+  readonly key?:
+    | string
+    | { readonly jwk: KeyName; readonly half?: 'public' | 'private'; readonly d?: KeyName; readonly secret?: string };
   readonly hint?: string;
+  /** That of the token when absent. */
+  readonly id?: string;
 }
 
 export function run(input: WitInput): unknown {
   switch (input.do) {
-    case undefined:
-    case 'verify':
-      return verifyUnprovenWitSvid(tokenOf(input.wit ?? {}, PERFECT), expectationOf(input));
     case 'parse':
       return parseWitSvid(tokenOf(input.wit ?? {}, PERFECT));
     case 'authenticate':
@@ -96,13 +100,16 @@ export function run(input: WitInput): unknown {
       return credentialsOf(input.headers);
     case 'reply':
       return readReply(input.svids);
+    case 'verify':
+    case undefined:
+      return verifyUnprovenWitSvid(tokenOf(input.wit ?? {}, PERFECT), expectationOf(input));
   }
+  throw new Error('a vector of this kind does something else');
 }
 
-function expectationOf({ bundles, expected: { now = NOW, ...options } = {} }: {
-  readonly bundles?: BundlesInput;
-  readonly expected?: ExpectedInput;
-}): WitSvidExpectation {
+type Judging = Pick<VerifyInput, 'bundles' | 'expected'>;
+
+function expectationOf({ bundles, expected: { now = NOW, ...options } = {} }: Judging): WitSvidExpectation {
   const read = bundlesOf({ ...BUNDLES, ...bundles });
   return { authorities: (td) => read.get(td)?.witAuthorities, now: now * 1000, ...options };
 }
@@ -141,43 +148,51 @@ function hash(token: string): string {
 }
 
 function issue({ sub = 'spiffe://td1.test/web', confirmation, random, ...template }: TemplateInput): unknown {
-  const { key, algorithm, private: isPrivate } = { private: false, key: 'mine' as const, algorithm: 'ES256' as const, ...confirmation };
+  const { key, algorithm, private: isPrivate } = confirmation ?? { key: 'mine', algorithm: 'ES256' };
   const pair = keyPair(key);
   return witSvidClaims({
     expiresAt: NOW + 3600,
     ...template,
     id: parseSpiffeId(sub),
-    confirmation: { key: isPrivate ? pair.privateKey : pair.publicKey, algorithm },
+    confirmation: { key: isPrivate === true ? pair.privateKey : pair.publicKey, algorithm },
     ...(random && { random: Buffer.from(random.hex, 'hex') }),
   });
 }
 
 /** `$wit` stands for a perfect token. */
-function credentialsOf({ identityTokens = [], proofTokens = [], authorization = [] }: Partial<WitHeaderValues>): unknown {
+function credentialsOf({
+  identityTokens = [],
+  proofTokens = [],
+  authorization = [],
+}: Partial<WitHeaderValues>): unknown {
   const wit = tokenOf({}, PERFECT);
-  const [ids, proofs, bearers] = [identityTokens, proofTokens, authorization].map((values) =>
-    values.map((value) => value.replaceAll('$wit', wit)),
-  );
+  const filled = (values: readonly string[]) => values.map((value) => value.replaceAll('$wit', wit));
   const { wit: found, proof } = witCredentialsOf({
-    identityTokens: ids ?? [],
-    proofTokens: proofs ?? [],
-    authorization: bearers ?? [],
+    identityTokens: filled(identityTokens),
+    proofTokens: filled(proofTokens),
+    authorization: filled(authorization),
   });
   return { isThere: found === wit, proof };
 }
 
-/** What a client makes of the agent's answer: each key must be that of its token, and the first of each hint counts. */
+/** What our client makes of the agent's answer. */
 function readReply(svids: readonly ReplyInput[]): unknown {
-  const read = svids.map(({ wit = {}, key = { jwk: 'mine' }, hint = '' }) => {
-    const svid = parseWitSvid(tokenOf(wit, PERFECT));
-    const { privateKey, algorithm } = readWitSvidKey(keyText(key), svid.confirmation);
-    return { id: svid.id, hint, algorithm, type: privateKey.type };
+  const raw = svids.map(({ wit: made = {}, key = { jwk: 'mine' }, hint = '', id }) => {
+    const wit = tokenOf(made, PERFECT);
+    return { spiffe_id: id ?? parseWitSvid(wit).id, wit_svid: wit, wit_svid_key: keyText(key), hint };
   });
-  return { svids: firstOfEachHint(read) };
+  const read = readWitSvids({ svids: raw });
+  return {
+    svids: read.map(({ id, hint, key }) => ({ id, hint, algorithm: key.algorithm, type: key.privateKey.type })),
+  };
 }
 
 function keyText(key: NonNullable<ReplyInput['key']>): string {
   if (typeof key === 'string') return key;
-  const { jwk, half = 'private', d } = key;
-  return JSON.stringify({ ...jwkOf(half, jwk), ...(d !== undefined && { d: jwkOf('private', d)['d'] }) });
+  const { jwk, half = 'private', d, secret } = key;
+  return JSON.stringify({
+    ...jwkOf(half, jwk),
+    ...(d !== undefined && { d: jwkOf('private', d)['d'] }),
+    ...(secret !== undefined && { d: Buffer.from(secret, 'hex').toString('base64url') }),
+  });
 }
