@@ -33,7 +33,12 @@ export { ENDPOINT_VARIABLE, parseEndpoint, type WorkloadEndpoint, workloadEndpoi
 export { grpcCredentials, type GrpcListener, type GrpcListenOptions, grpcPeerId, listenGrpc } from './grpc.ts';
 export type { SourceOptions } from './held-source.ts';
 export type { AuthenticatedPeer, AuthenticationOptions } from './http/authentication.ts';
-export { authenticatedPeer, fastifyAuthentication, fetchAuthentication, nodeAuthentication } from './http/middleware.ts';
+export {
+  authenticatedPeer,
+  fastifyAuthentication,
+  fetchAuthentication,
+  nodeAuthentication,
+} from './http/middleware.ts';
 export { createJwtSource, type JwtSource, type JwtSourceRequest } from './jwt-source.ts';
 export type { JwtSvid, ValidatedJwtSvid } from './jwt-svids.ts';
 export type {

@@ -3,7 +3,11 @@
  * the public interface of `finial/client/wit`, which may change with the drafts that SPIFFE_REVISION, WIT_DRAFT and
  * WPT_DRAFT name.
  */
-export { authenticateWitSvid, type AuthenticatedWitPeer, type WitAuthenticationExpectation } from '../spiffe/wit/authenticate.ts';
+export {
+  authenticateWitSvid,
+  type AuthenticatedWitPeer,
+  type WitAuthenticationExpectation,
+} from '../spiffe/wit/authenticate.ts';
 export * from '../spiffe/wit/http.ts';
 export { signWorkloadProof, type WorkloadProofTemplate } from '../spiffe/wit/proof.ts';
 export { memoryReplayCache, type ReplayCache } from '../spiffe/wit/replay.ts';

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { FinialError, hasCode, toFinialError } from '../../common/errors.ts';
 import type { SpiffeId } from '../../spiffe/id.ts';
-import type { Authorize } from '../authorize.ts';
+import { type Authorize, requireAuthorized } from '../authorize.ts';
 import type { JwtSource } from '../jwt-source.ts';
 import { peerIdOf } from '../tls/peer.ts';
 
@@ -67,7 +67,7 @@ export function authentication(
         jwt !== undefined && (authorization.length > 0 || !mtls)
           ? { id: await judgeToken(bearerToken(authorization), jwt), by: 'jwt-svid' as const }
           : { id: peerOfConnection(connection), by: 'x509-svid' as const };
-      authorize(peer.id);
+      requireAuthorized(authorize, peer.id);
       return { peer };
     } catch (thrown) {
       const error = toFinialError(thrown);

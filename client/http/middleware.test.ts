@@ -5,7 +5,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { afterEach, describe, expect, it } from 'vitest';
-import { FinialError } from '../../common/errors.ts';
+import { FinialError, messageOf } from '../../common/errors.ts';
 import { parseSpiffeId } from '../../spiffe/id.ts';
 import { testSource, todaysCa } from '../../test/support/tls-source.ts';
 import { authorizeId } from '../authorize.ts';
@@ -38,13 +38,13 @@ const FRAMEWORKS: Readonly<Record<string, (options: AuthenticationOptions) => Ha
     const middleware = nodeAuthentication(options);
     return (request, response) =>
       middleware(request, response, (error) => {
-        const { id, by } = error === undefined ? authenticatedPeer(request) : { id: 'error', by: String(error) };
+        const { id, by } = error === undefined ? authenticatedPeer(request) : { id: 'error', by: messageOf(error) };
         response.end(`${id} by ${by}`);
       });
   },
   fastify(options) {
     const hook = fastifyAuthentication(options);
-    return async (raw, response) => {
+    const serve: (...exchange: Parameters<Handler>) => Promise<void> = async (raw, response) => {
       const reply = {
         code(status: number) {
           response.statusCode = status;
@@ -61,6 +61,7 @@ const FRAMEWORKS: Readonly<Record<string, (options: AuthenticationOptions) => Ha
       const { id, by } = authenticatedPeer(request);
       response.end(`${id} by ${by}`);
     };
+    return (request, response) => void serve(request, response);
   },
   hono(options) {
     const app = new Hono();

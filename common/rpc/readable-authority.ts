@@ -30,7 +30,7 @@ export function withReadableAuthority(socket: net.Socket): net.Socket {
  */
 const SocketOfStream = (() => {
   const stream = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
-  const probe = new tls.TLSSocket(stream as net.Socket) as unknown as {
+  const probe = new tls.TLSSocket(stream) as unknown as {
     _handle: { _parentWrap: object };
     destroy(): void;
   };

@@ -107,6 +107,12 @@ const tasks = {
     must('node_modules/.bin/knip', []);
     must(process.execPath, ['deploy/checkout/generate.mjs', '--check']);
   },
+  fuzz: (args) => {
+    install();
+    // Compiled by itself: the counters of test/fuzz go into a copy, and nothing else is to run with them.
+    must('node_modules/.bin/tsc', ['-p', 'test/fuzz/tsconfig.json']);
+    must(process.execPath, ['--enable-source-maps', 'dist/fuzz/plain/test/fuzz/main.js', ...args]);
+  },
   generate: () => {
     install();
     must(process.execPath, ['deploy/checkout/generate.mjs']);

@@ -5,7 +5,7 @@ const HEADER = 'workload.spiffe.io';
 
 /**
  * Refuses calls of the Workload API without the header that keeps out whoever can be made to send requests but not to
- * choose their headers (SPIFFE Workload Endpoint 4). Other services on the socket do not ask for it.
+ * choose their headers (SPIFFE Workload Endpoint 3). Other services on the socket do not ask for it.
  */
 export const requireSecurityHeader: Interceptor = async ({ method, metadata }) => {
   if (!method.startsWith('/SpiffeWorkloadAPI/')) return undefined;
