@@ -58,11 +58,11 @@ export function authorizeTrustDomain(...trustDomains: readonly string[]): Author
  * The identity with exactly this path, or every identity below it, within one trust domain: `/billing` admits
  * `/billing` and `/billing/worker` but not `/billing-test`.
  *
- * @param path beginning with `/`; an empty one would admit the whole trust domain, which `authorizeTrustDomain` says
- * @throws FinialError `invalid-argument` for an empty path; SpiffeError when the two do not make a SPIFFE ID
+ * @param path beginning with `/`; to admit a whole trust domain there is `authorizeTrustDomain`
+ * @throws FinialError `invalid-argument` for a path that does not begin so; SpiffeError when the two make no SPIFFE ID
  */
 export function authorizePath(trustDomain: string, path: string): Authorize {
-  if (path === '') throw new FinialError('invalid-argument', 'the path to authorize must not be empty');
+  if (!path.startsWith('/')) throw new FinialError('invalid-argument', 'the path to authorize must begin with /');
   const own = parseTrustDomain(trustDomain);
   const prefix = pathOf(parseSpiffeId(`spiffe://${own}${path}`));
   return within([own], (id) => pathOf(id) === prefix || pathOf(id).startsWith(`${prefix}/`));
@@ -71,7 +71,8 @@ export function authorizePath(trustDomain: string, path: string): Authorize {
 /** Whomever a function says `true` to. Anything else, a promise above all, and an error that it throws are a no. */
 export function authorizeIf(accepts: (id: SpiffeId) => boolean): Authorize {
   return (id) => {
-    if (accepts(id) !== true) throw refusal(id);
+    const answer: unknown = accepts(id);
+    if (answer !== true) throw refusal(id);
   };
 }
 

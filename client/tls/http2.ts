@@ -10,7 +10,7 @@ export type Http2ServerOptions = TlsServerOptions & {
   readonly http2?: Omit<http2.SecureServerOptions, keyof tls.TlsOptions>;
 };
 
-/** As `createHttpsServer`, for HTTP/2; with `http2: { allowHTTP1: true }` for both. */
+/** As `createHttpsServer`, for HTTP/2; with `http2: { allowHTTP1: true }` for both. @throws FinialError as that */
 export function createHttp2Server(
   source: ServerSource,
   options: Http2ServerOptions,
@@ -25,20 +25,10 @@ export function createHttp2Server(
   return admitOnlyVerified(server, source, options);
 }
 
-/** A session shows its socket only behind a proxy, so what is known of the socket is noted when the session begins. */
+/** Streams lead to their session, which still knows its peer when its socket is gone. */
 function rememberSessions(server: http2.Http2SecureServer): void {
-  let socket: tls.TLSSocket | undefined;
-  const [begin, ...others] = server.listeners('secureConnection') as ((socket: tls.TLSSocket) => void)[];
-  if (begin === undefined || others.length > 0)
-    throw new FinialError('internal', 'node:http2 does not take its connections in the known way');
-  server.removeAllListeners('secureConnection');
-  server.on('secureConnection', (next: tls.TLSSocket) => {
-    socket = next;
-    begin.call(server, next);
-    socket = undefined;
-  });
   server.prependListener('session', (session) => {
-    const peer = socket === undefined ? undefined : verifiedPeer(socket);
+    const peer = verifiedPeer(session);
     // Without client authentication there is nothing to know.
     if (peer !== undefined) rememberPeer(session, peer);
   });
@@ -48,7 +38,7 @@ function rememberSessions(server: http2.Http2SecureServer): void {
  * Connects by HTTP/2 to a verified, authorized server.
  *
  * @param url its origin, `https://host:port`
- * @throws FinialError as connectTls
+ * @throws FinialError as connectTls, `failed-precondition` for a server without HTTP/2
  */
 export async function connectHttp2(
   source: ClientSource,
@@ -58,6 +48,10 @@ export async function connectHttp2(
 ): Promise<http2.ClientHttp2Session> {
   const { host, port } = originOf(url);
   const { socket } = await connectTls(source, { host, port, ...options, alpn: ['h2'] });
+  if (socket.alpnProtocol !== 'h2') {
+    socket.destroy();
+    throw new FinialError('failed-precondition', 'the server does not speak HTTP/2');
+  }
   const session = http2.connect(url, { ...more, createConnection: () => socket });
   rememberPeer(session, peerOf(socket));
   return session;

@@ -1,4 +1,4 @@
-import type { DetailedPeerCertificate } from 'node:tls';
+import { type DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import { FinialError } from '../../common/errors.ts';
 import { presentedChain } from '../../common/net/presented-chain.ts';
 import { SpiffeError } from '../../spiffe/error.ts';
@@ -12,7 +12,7 @@ import type { X509BundleProvider, X509Bundles } from '../source.ts';
 export interface VerifiedPeer {
   readonly id: SpiffeId;
   readonly trustDomain: TrustDomain;
-  /** DER, leaf first, as presented. */
+  /** DER, leaf first, as presented, but without the root. */
   readonly chain: readonly Buffer[];
   /** DER of the authority, out of the bundle of `trustDomain`, that vouches for it. */
   readonly authority: Buffer;
@@ -53,11 +53,14 @@ export function verifyPeer(
 export function verifyChain(chain: readonly Buffer[], { bundles, authorize, now }: PeerVerification): VerifiedPeer {
   const { id, leaf, path } = proven(chain, bundles.x509Bundles, now());
   requireAuthorized(authorize, id);
+  const authority = path.at(-1) ?? leaf;
+  // Node appends to what a server presented the root that OpenSSL found for it.
+  const isRoot = (der: Buffer): boolean => authority.subject.equals(authority.issuer) && der.equals(authority.der);
   return Object.freeze({
     id,
     trustDomain: trustDomainOf(id),
-    chain: Object.freeze([...chain]),
-    authority: (path.at(-1) ?? leaf).der,
+    chain: Object.freeze(chain.filter((der) => !isRoot(der))),
+    authority: authority.der,
     notAfter: leaf.notAfter,
   });
 }
@@ -84,7 +87,9 @@ const itself = Symbol('the socket itself');
 /** Only called once `verifyPeer` has accepted. */
 export function rememberPeer(connection: object, peer: VerifiedPeer): void {
   verified.set(connection, peer);
-  if (!Object.hasOwn(connection, itself)) Object.defineProperty(connection, itself, { value: connection });
+  if (connection instanceof TLSSocket && !Object.hasOwn(connection, itself)) {
+    Object.defineProperty(connection, itself, { value: connection });
+  }
 }
 
 /**

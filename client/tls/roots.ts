@@ -1,53 +1,57 @@
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import { SpiffeError } from '../../spiffe/error.ts';
 import { parseCertificate } from '../../spiffe/x509/certificate.ts';
 import type { X509Bundles } from '../source.ts';
 
 /**
- * The roots that OpenSSL is given for one client connection: those of the trust domains that the authorizer can accept
- * at all. OpenSSL's verdict is only the first one; the peer is then judged by the bundle of its own domain.
+ * The roots that OpenSSL may be given for one client connection: those of the trust domains that the authorizer can
+ * accept at all. OpenSSL's verdict is only the first one; the peer is then judged by the bundle of its own domain.
  */
 export function rootsFor(bundles: X509Bundles, trustDomains: readonly TrustDomain[] | undefined): readonly Buffer[] {
   if (trustDomains === undefined) return Array.from(bundles.values()).flat();
   return trustDomains.flatMap((one) => bundles.get(one) ?? []);
 }
 
-/** More roots of one name than this are not tried one after the other. */
-const MAX_ORDERS = 4;
-
 /**
- * The orders in which roots must be offered to OpenSSL so that each has its turn. Of several roots with one name it takes
- * the first whose key identifier does not contradict, and never goes back (measured: old and new root of one subject,
- * without key identifiers, fail with CERT_SIGNATURE_FAILURE in one order and pass in the other). Roots with identifiers,
- * and so all that servers like ours make, need one order.
+ * Of several roots with one name OpenSSL takes one whose key identifier does not contradict, and never goes back to try
+ * another (measured: roots of one subject fail with CERT_SIGNATURE_FAILURE whenever they, or the server's leaf, come
+ * without key identifiers and the wrong one stands first). So for each source and name it is kept in mind which root
+ * proved to be the right one, and that alone is offered until another proves right. Whom this misleads is only OpenSSL:
+ * `connectTls` then finds the right one by itself in the chain that it saw, and tries once more.
  */
-export function rootOrders(roots: readonly Buffer[]): readonly (readonly Buffer[])[] {
-  const ambiguous = new Map<string, number>();
-  for (const der of roots) {
-    const { subject, subjectKeyId } = parsed(der);
-    if (subjectKeyId !== undefined) continue;
-    const name = subject.toString('latin1');
-    ambiguous.set(name, (ambiguous.get(name) ?? 0) + 1);
-  }
-  const named = (der: Buffer): boolean => (ambiguous.get(parsed(der).subject.toString('latin1')) ?? 0) > 0;
-  const twins = roots.filter(named);
-  const others = roots.filter((der) => !named(der));
-  if (twins.length < 2) return [roots];
-  return Array.from({ length: Math.min(twins.length, MAX_ORDERS) }, (_none, first) => [
-    ...twins.slice(first),
-    ...twins.slice(0, first),
-    ...others,
-  ]);
+const settled = new WeakMap<object, Map<string, Buffer>>();
+
+/** @param source whose roots these are; what one source has settled says nothing about another */
+export function settleRoot(source: object, root: Buffer): void {
+  const name = nameOf(root);
+  if (name === undefined) return;
+  const known = settled.get(source) ?? new Map<string, Buffer>();
+  settled.set(source, known.set(name, root));
 }
 
-type NameOfRoot = Pick<ReturnType<typeof parseCertificate>, 'subject' | 'subjectKeyId'>;
-const names = new WeakMap<Buffer, NameOfRoot>();
+/** The roots without those that would mislead OpenSSL. */
+export function settledRoots(source: object, roots: readonly Buffer[]): readonly Buffer[] {
+  const known = settled.get(source);
+  if (known === undefined) return roots;
+  // One that was withdrawn, or is of a trust domain that is not asked for this time, settles nothing.
+  const settles = new Map([...known].filter(([, root]) => roots.some((one) => one.equals(root))));
+  return roots.filter((one) => settles.get(nameOf(one) ?? '')?.equals(one) ?? true);
+}
 
-/** Roots come again with every connection, in the same Buffers. */
-function parsed(der: Buffer): NameOfRoot {
-  const known = names.get(der);
-  if (known !== undefined) return known;
-  const { subject, subjectKeyId } = parseCertificate(der);
-  const made = { subject, subjectKeyId };
-  names.set(der, made);
-  return made;
+const names = new WeakMap<Buffer, { readonly name: string | undefined }>();
+
+/** The subject as text, or undefined for what cannot be read. Roots come again with every connection, in the same Buffers. */
+function nameOf(root: Buffer): string | undefined {
+  const known = names.get(root) ?? { name: readName(root) };
+  names.set(root, known);
+  return known.name;
+}
+
+function readName(root: Buffer): string | undefined {
+  try {
+    return parseCertificate(root).subject.toString('latin1');
+  } catch (error) {
+    if (!(error instanceof SpiffeError)) throw error;
+    return undefined;
+  }
 }

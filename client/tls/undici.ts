@@ -1,6 +1,7 @@
 import type tls from 'node:tls';
 import { FinialError, toFinialError } from '../../common/errors.ts';
-import { type ClientSource, connectTls, type ConnectOptions, type TlsClientOptions } from './connect.ts';
+import { type ClientSource, connectTls, type TlsClientOptions } from './connect.ts';
+import type { TlsTarget } from './handshake.ts';
 
 /** What undici asks a connector for. */
 export interface UndiciConnectRequest {
@@ -13,12 +14,22 @@ export interface UndiciConnectRequest {
 /** Called once, with the one or the other. */
 export type UndiciConnected = (...outcome: [error: null, socket: tls.TLSSocket] | [error: Error, socket: null]) => void;
 
+/** How undici is connected. */
+export type UndiciOptions = TlsClientOptions &
+  Pick<TlsTarget, 'timeoutMs'> & {
+    /** Offers HTTP/2 too; undici speaks it if its own `allowH2` is set as well. */
+    readonly allowH2?: boolean;
+  };
+
 /**
  * A connector for undici: `new Agent({ connect: undiciConnect(source, { authorize }) })`. Plain http is refused.
  */
-export function undiciConnect(source: ClientSource, options: TlsClientOptions & Pick<ConnectOptions, 'timeoutMs'>) {
-  return (request: UndiciConnectRequest, connected: UndiciConnected): void => {
-    const { hostname, port, protocol, servername } = request;
+export function undiciConnect(
+  source: ClientSource,
+  options: UndiciOptions,
+): (request: UndiciConnectRequest, connected: UndiciConnected) => void {
+  const { allowH2 = false } = options;
+  return ({ hostname, port, protocol, servername }, connected) => {
     if (protocol !== 'https:') {
       connected(new FinialError('invalid-argument', `only https: is spoken here, not ${protocol}`), null);
       return;
@@ -27,8 +38,9 @@ export function undiciConnect(source: ClientSource, options: TlsClientOptions & 
       host: hostname.replace(/^\[|\]$/g, ''),
       port: Number(port) || 443,
       ...(typeof servername === 'string' && servername !== '' ? { servername } : {}),
+      alpn: allowH2 ? ['h2', 'http/1.1'] : ['http/1.1'],
     };
-    connectTls(source, { ...target, ...options, alpn: ['http/1.1'] }).then(
+    connectTls(source, { ...options, ...target }).then(
       ({ socket }) => connected(null, socket),
       (error: unknown) => connected(toFinialError(error), null),
     );
@@ -37,7 +49,10 @@ export function undiciConnect(source: ClientSource, options: TlsClientOptions & 
 
 /** What of undici is used; the package is loaded on first use, if the application has it. */
 interface Undici {
-  readonly Agent: new (options: { readonly connect: ReturnType<typeof undiciConnect> }) => { close(): Promise<void> };
+  readonly Agent: new (options: {
+    readonly connect: ReturnType<typeof undiciConnect>;
+    readonly allowH2: boolean;
+  }) => { close(): Promise<void> };
   readonly fetch: (input: string | URL, init?: object) => Promise<Response>;
 }
 
@@ -54,12 +69,9 @@ export interface SpiffeFetch {
  *
  * @throws FinialError `failed-precondition` when undici is not installed
  */
-export async function createFetch(
-  source: ClientSource,
-  options: TlsClientOptions & Pick<ConnectOptions, 'timeoutMs'>,
-): Promise<SpiffeFetch> {
+export async function createFetch(source: ClientSource, options: UndiciOptions): Promise<SpiffeFetch> {
   const undici = await loadUndici();
-  const dispatcher = new undici.Agent({ connect: undiciConnect(source, options) });
+  const dispatcher = new undici.Agent({ connect: undiciConnect(source, options), allowH2: options.allowH2 ?? false });
   const spiffeFetch = (input: string | URL, init: RequestInit = {}): Promise<Response> =>
     undici.fetch(input, { ...init, dispatcher });
   return Object.assign(spiffeFetch, { close: () => dispatcher.close() });
@@ -67,7 +79,7 @@ export async function createFetch(
 
 async function loadUndici(): Promise<Undici> {
   try {
-    return (await import('undici')) as unknown as Undici;
+    return await import('undici');
   } catch (cause) {
     throw new FinialError('failed-precondition', 'createFetch needs the package undici: npm install undici@7', {
       cause,

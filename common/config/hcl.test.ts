@@ -143,6 +143,13 @@ describe('parseConfigText', () => {
     expect(messageFor(' '.repeat(8 * 1024 * 1024 + 1))).toMatch(/longer than/);
   });
 
+  it('reads a long line in time that grows as the line does', () => {
+    // Searching the rest of the text for a line end at each step took minutes for this; the time limit of tests is 20 s.
+    const times = 2_000_000;
+    expect(messageFor(`a = "${'x$'.repeat(times)}"`)).toBe('accepted');
+    expect(messageFor('a=1 '.repeat(times / 4))).toBe('accepted');
+  });
+
   it('never fails in another way than with a located message', () => {
     const fragment = fc.constantFrom(
       ...[

@@ -113,12 +113,11 @@ export class Scanner {
 
   #advance(length: number): void {
     const end = this.#at + length;
-    for (;;) {
-      const lineEnd = this.#text.indexOf('\n', this.#at);
-      if (lineEnd === -1 || lineEnd >= end) break;
+    // Only in what is passed: a search to the end of the text at each step would make long lines quadratic.
+    const passed = this.#text.slice(this.#at, end);
+    for (let at = passed.indexOf('\n'); at !== -1; at = passed.indexOf('\n', at + 1)) {
       this.#line += 1;
-      this.#lineStart = lineEnd + 1;
-      this.#at = lineEnd + 1;
+      this.#lineStart = this.#at + at + 1;
     }
     this.#at = end;
   }

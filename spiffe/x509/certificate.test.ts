@@ -14,6 +14,7 @@ import {
   type TestSpec,
 } from '../../test/support/pki.ts';
 import { isSignedBy, parseCertificate, parseCertificates, spiffeIdOf, splitCertificates } from './certificate.ts';
+import { DerReader } from './der.ts';
 import { bitString, boolean, encode, integer, objectIdentifier, octetString, sequence } from './der-writer.ts';
 import { formatName } from './name.ts';
 
@@ -90,6 +91,11 @@ describe('parseCertificate', () => {
     ['a version that does not exist', tampered({ version: 5 }), /version is not one of/],
     ['version 1 with a body of version 3', tampered({ changeTbs: withoutVersion }), /tbsCertificate has trailing/],
     ['an algorithm that nobody signed', swapAlgorithm(leaf.der), /two signature algorithms differ/],
+    [
+      'a unique identifier that is no bit string',
+      tampered({ changeTbs: withUniqueId }),
+      /subjectUniqueID is not a well/,
+    ],
     ['a key algorithm with two parameters', tampered({ key: twoParameters }), /public key algorithm has trailing/],
     ['a signature algorithm without identifier', withoutAlgorithm(leaf.der), /signatureAlgorithm has an unexpected/],
     ['no alternative names in the SAN', tampered({ names: [] }), /subjectAltName is missing/],
@@ -131,6 +137,14 @@ describe('parseCertificate', () => {
 
 function withoutVersion(tbs: Buffer): Buffer {
   return sequence(tbs.subarray(tbs.indexOf(Buffer.from('a003020102', 'hex')) + 5));
+}
+
+/** Version 2 has no extensions; the unique identifier stands where they would. */
+function withUniqueId(tbs: Buffer): Buffer {
+  const outer = new DerReader(tbs).sequence('tbs');
+  const parts: Buffer[] = [];
+  while (!outer.atEnd) parts.push(outer.element('part').der);
+  return sequence(...parts.slice(0, -1), encode(0x82, Buffer.of(9, 1)), ...parts.slice(-1));
 }
 
 function swapAlgorithm(der: Buffer): Buffer {

@@ -143,8 +143,8 @@ function readName(reader: DerReader, what: string): Buffer {
 /** The unique identifiers, which nobody uses, and the extensions. */
 function readTail(reader: DerReader, version: number): ReadExtensions {
   if (version >= 2) {
-    reader.optional(contextPrimitive(1), 'issuerUniqueID');
-    reader.optional(contextPrimitive(2), 'subjectUniqueID');
+    if (reader.peek() === contextPrimitive(1)) reader.bitString('issuerUniqueID', contextPrimitive(1));
+    if (reader.peek() === contextPrimitive(2)) reader.bitString('subjectUniqueID', contextPrimitive(2));
   }
   if (version < 3 || reader.atEnd) {
     reader.finish('tbsCertificate');

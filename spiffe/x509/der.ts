@@ -156,9 +156,9 @@ export class DerReader {
     return this.content(TAG.octetString, what);
   }
 
-  /** X.690 8.6.2, 11.2.1: the unused bits are zero. */
-  bitString(what: string): BitString {
-    const content = this.content(TAG.bitString, what);
+  /** X.690 8.6.2, 11.2.1: the unused bits are zero. `tag` is another one where the type is implicit. */
+  bitString(what: string, tag: number = TAG.bitString): BitString {
+    const content = this.content(tag, what);
     const unusedBits = content[0] ?? 0;
     const last = content.length > 1 ? (content.at(-1) ?? 0) : 0;
     const wellFormed =

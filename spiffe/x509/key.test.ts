@@ -1,7 +1,8 @@
-import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { newTestKey } from '../../test/support/pki.ts';
 import { KEY_TYPES, signatureAlgorithmOf } from '../signer.ts';
+import { bitString, encode, integer, objectIdentifier, octetString, sequence } from './der-writer.ts';
 import { certificateSignerFromPrivateKey, generateSigner, privateKeyFromPkcs8, signerFromPrivateKey } from './key.ts';
 import { checkStrength, importPublicKey, parsePublicKey, signingAlgorithmOf } from './public-key.ts';
 
@@ -65,6 +66,29 @@ describe('privateKeyFromPkcs8', () => {
     refuse(privateKey.export({ type: 'pkcs8', format: 'der', cipher: 'aes-256-cbc', passphrase: 'x' })));
 
   it('refuses nonsense', () => refuse(Buffer.from('nonsense')));
+
+  // What a peer is shown is a signature by the private half, under a certificate of the public half.
+  it('refuses a key whose halves do not belong together', () => {
+    const mine = privateKey.export({ type: 'pkcs8', format: 'der' });
+    const other = newTestKey().privateKey.export({ type: 'pkcs8', format: 'der' });
+    // The private half of a P-256 key stands in bytes 36 to 67.
+    refuse(Buffer.concat([mine.subarray(0, 36), other.subarray(36, 68), mine.subarray(68)]));
+  });
+
+  it('refuses the modulus of one RSA key with the rest of another', () => {
+    const { n = '' } = newTestKey('rsa-2048').privateKey.export({ format: 'jwk' });
+    const rest = newTestKey('rsa-2048').privateKey.export({ format: 'jwk' });
+    const twisted = createPrivateKey({ key: { ...rest, n }, format: 'jwk' });
+    refuse(twisted.export({ type: 'pkcs8', format: 'der' }));
+  });
+
+  it('refuses a private half that is too large for its curve', () => {
+    const point = newTestKey('P-384').spki.subarray(-97);
+    const secret = octetString(Buffer.alloc(56, 0x7c));
+    const key = sequence(integer(1), secret, encode(0xa1, bitString(point)));
+    const algorithm = sequence(objectIdentifier('1.2.840.10045.2.1'), objectIdentifier('1.3.132.0.34'));
+    refuse(sequence(integer(0), algorithm, octetString(key)));
+  });
 
   it('repeats nothing of what it could not read', () => {
     const cut = privateKey.export({ type: 'pkcs8', format: 'der' }).subarray(0, 60);

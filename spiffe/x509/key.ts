@@ -1,4 +1,12 @@
-import { constants, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from 'node:crypto';
+import {
+  constants,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair,
+  type KeyObject,
+  sign,
+  verify,
+} from 'node:crypto';
 import { promisify } from 'node:util';
 import { SpiffeError } from '../error.ts';
 import type { KeyType, SignatureAlgorithm, Signer } from '../signer.ts';
@@ -123,9 +131,22 @@ export function privateKeyFromPkcs8(der: Buffer): KeyObject {
     reader.sequence('private key');
     // node:crypto passes over what follows.
     reader.finish('private key');
-    return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+    const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+    if (isPair(key)) return key;
   } catch {
-    // No cause: OpenSSL's error may hold pieces of the key.
-    throw new SpiffeError('invalid-key', 'private key is not a well-formed PKCS#8 key');
+    // Falls through without a cause: OpenSSL's error may hold pieces of the key.
   }
+  throw new SpiffeError('invalid-key', 'private key is not a well-formed PKCS#8 key');
+}
+
+/**
+ * Whether the two halves of a key belong together. OpenSSL believes the public half that stands beside the private one, so
+ * only a signature shows; keys of kinds that cannot make one are for others to judge.
+ */
+function isPair(privateKey: KeyObject): boolean {
+  const kind = privateKey.asymmetricKeyType;
+  if (kind !== 'ec' && kind !== 'rsa' && kind !== 'ed25519') return true;
+  const digest = kind === 'ed25519' ? null : 'sha256';
+  const probe = Buffer.from('probe');
+  return verify(digest, probe, createPublicKey(privateKey), sign(digest, probe, privateKey));
 }

@@ -125,7 +125,10 @@ function readBase(form: NameForm, content: Buffer): Base | undefined {
     }
     case 'directoryName':
       return { form: 'directory', base: comparableName(content) };
-    default:
+    case 'otherName':
+    case 'x400Address':
+    case 'ediPartyName':
+    case 'registeredID':
       return undefined;
   }
 }
@@ -233,7 +236,9 @@ function brokenSubtrees<T, N>(
 
 /** The host of a URI, in lower case; undefined when it has none, or an address in its place (RFC 5280 4.2.1.10). */
 function hostOf(uri: string): string | undefined {
-  const match = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#@:]+)(?::\d*)?(?:[/?#]|$)/.exec(uri);
+  const match = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/(?:[A-Za-z0-9._~!$&'()*+,;=:%-]*@)?([^/?#@:]+)(?::\d*)?(?:[/?#]|$)/.exec(
+    uri,
+  );
   const host = match?.[1]?.toLowerCase();
   return host !== undefined && HOST.test(host) && !IPV4.test(host) ? host : undefined;
 }

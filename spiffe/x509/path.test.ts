@@ -1,6 +1,14 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { issueCa, issueSvid, newTestKey, TEST_HOUR, TEST_NOW, type TestCertificate } from '../../test/support/pki.ts';
+import {
+  issueCa,
+  issueSvid,
+  newTestKey,
+  TEST_HOUR,
+  TEST_NOW,
+  type TestCertificate,
+  type TestSpec,
+} from '../../test/support/pki.ts';
 import { parseCertificate } from './certificate.ts';
 import { findPath } from './path.ts';
 
@@ -110,6 +118,52 @@ describe('findPath', () => {
     expect(() => find(issueSvid(two, 'spiffe://td/a'), [one, two], [limited])).toThrow(
       untrusted(/chain of this length/),
     );
+  });
+
+  it('follows a chain of as many certificates as a peer may send', () => {
+    const cas = [root];
+    for (let depth = 0; depth < 15; depth += 1) cas.push(issueCa(cas.at(-1), { subject: `depth ${depth}` }));
+    const svid = issueSvid(cas.at(-1) ?? root, 'spiffe://td/a');
+    const sent = cas.slice(1).toReversed();
+    const path = [svid, ...sent, root].map(({ der }) => der);
+    expect(find(svid, sent, [root])).toEqual(path);
+    expect(find(svid, sent.toReversed(), [root])).toEqual(path);
+    expect(() => find(svid, sent.slice(1), [root])).toThrow(untrusted(/unknown authority$/));
+  });
+
+  it('knows a new root by the old one that signed it too, or by itself', () => {
+    const [oldRoot, newRoot] = [issueCa(undefined, { subject: 'old' }), issueCa(undefined, { subject: 'new' })];
+    const { key, subjectKeyId } = newRoot;
+    const bridge = issueCa(oldRoot, { subject: 'new', key, subjectKeyId });
+    const svid = issueSvid(newRoot, 'spiffe://td/a');
+    expect(find(svid, [bridge], [oldRoot])).toEqual([svid, bridge, oldRoot].map(({ der }) => der));
+    expect(find(svid, [bridge], [oldRoot, newRoot])).toEqual([svid, newRoot].map(({ der }) => der));
+    expect(find(svid, [bridge], [newRoot])).toEqual([svid, newRoot].map(({ der }) => der));
+    expect(() => find(svid, [newRoot], [oldRoot])).toThrow(untrusted(/unknown authority$/));
+  });
+
+  it('passes over an authority of the same name that has expired, may not sign or is too weak', () => {
+    const spoiled: TestSpec[] = [
+      { notAfter: TEST_NOW - 1000 },
+      { usage: ['cRLSign'] },
+      { ca: false },
+      { key: newTestKey('rsa-1024') },
+      { pathLength: 0 },
+    ];
+    const good = issueCa(undefined, { subject: 'same', subjectKeyId: undefined });
+    const lowest = issueCa(good, { subject: 'lowest' });
+    const svid = issueSvid(lowest, 'spiffe://td/a');
+    for (const spec of spoiled) {
+      const bad = issueCa(undefined, { subject: 'same', key: good.key, subjectKeyId: undefined, ...spec });
+      expect(find(svid, [lowest], [bad, good]).at(-1)).toEqual(good.der);
+      expect(() => find(svid, [lowest], [bad])).toThrow(untrusted(/unknown authority \(issuer/));
+    }
+  });
+
+  it('tries a certificate that was sent many times once', () => {
+    const deadEnds = Array.from({ length: 2 }, () => issueCa(undefined, { subject: 'lower', key: lower.key }));
+    const others = [...Array<TestCertificate[]>(6).fill(deadEnds).flat(), upper, lower];
+    expect(find(leaf, others, [root])).toEqual([leaf, lower, upper, root].map(({ der }) => der));
   });
 
   it('passes over authorities that it cannot read, and says so when it finds nothing', () => {

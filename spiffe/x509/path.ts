@@ -173,7 +173,8 @@ function maySign(
     return false;
   }
   const outside = brokenLimit(path, issuer, search);
-  search.problem ??= outside;
+  // Whoever made a right signature is more promising than those who did not.
+  search.problem = outside ?? search.problem;
   return outside === undefined;
 }
 

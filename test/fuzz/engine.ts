@@ -35,6 +35,8 @@ export interface Run {
   readonly random: Random;
   /** Where the sources are counted. */
   readonly coverage?: Coverage | undefined;
+  /** Whether what passes new places is kept, and not only what has a new outcome. */
+  readonly isGuided?: boolean;
   /** Told of each input before it is executed, for whoever watches over the run. */
   readonly before?: (input: Buffer) => void;
   /** Whether to go on, asked before each execution with the number of those that were. */
@@ -82,7 +84,8 @@ async function executeOne(state: State, input: Buffer, isThorough: boolean): Pro
     const outcome = typeof result === 'string' ? result : await result;
     const took = clock() - start;
     const isNewOutcome = state.outcomes.size < MAX_OUTCOMES && !state.outcomes.has(outcome);
-    if (coverage?.learn() === true || isNewOutcome) {
+    const passesNewPlaces = coverage?.learn() === true;
+    if (isNewOutcome || (passesNewPlaces && state.run.isGuided !== false)) {
       state.outcomes.add(outcome);
       state.kept.push(input);
       if (!isThorough) await target.execute(input, true);

@@ -32,7 +32,8 @@ function nodeOf(tag: number, content: Buffer, depth: number): DerNode {
   // A BIT STRING begins with its count of unused bits, which is 0 when it holds DER.
   const skipped = tag === 0x03 && content[0] === 0 ? 1 : 0;
   const mayHoldDer = (tag & 0x20) !== 0 || tag === 0x04 || skipped === 1;
-  const inner = mayHoldDer && content.length > skipped + 1 ? readTrees(content.subarray(skipped), depth + 1) : undefined;
+  const inner =
+    mayHoldDer && content.length > skipped + 1 ? readTrees(content.subarray(skipped), depth + 1) : undefined;
   const children = (tag & 0x20) !== 0 && content.length === 0 ? [] : inner;
   return { tag, children, content, prefix: content.subarray(0, skipped), length: undefined };
 }

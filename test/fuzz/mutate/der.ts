@@ -21,7 +21,9 @@ const CONTENTS: readonly Buffer[] = [
   ...['0780', '0106', '0005', '0001', '07ff', '08', '0186', '000000'].map(hex),
   ...['300101Z', '491231235959Z', '500101000000Z', '290231000000Z', '20500101000000Z', '99991231235959Z'].map(ascii),
   ...['00000101000000Z', '20300101000000.5Z', '300101000000+0100', '20300229000000Z', '20300101240000Z'].map(ascii),
-  ...['spiffe://td/a', 'spiffe://td', 'spiffe://TD/a', 'SPIFFE://td/a', 'spiffe://td/a\0', 'spiffe://td/../a'].map(ascii),
+  ...['spiffe://td/a', 'spiffe://td', 'spiffe://TD/a', 'SPIFFE://td/a', 'spiffe://td/a\0', 'spiffe://td/../a'].map(
+    ascii,
+  ),
   ...['https://td/a', 'spiffe://td/a/', '', 'example.org', '*.example.org', '\xe9', 'spiffe:///a'].map(ascii),
 ];
 

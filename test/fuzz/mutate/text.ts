@@ -5,15 +5,38 @@ import type { Mutator } from '../target.ts';
 const ODD = [
   ...['\0', '\t', '\n', '\r', '\r\n', ' ', '"', "'", '\\', '/', '//', ':', '.', '..', '%2e', '%00', '%', '@', '?', '#'],
   ...['\u0085', '\u00a0', '\u00e9', '\u0130', '\u017f', '\u200b', '\u202e', '\u2028', '\u212a', '\ud800', '\udfff'],
-  ...['\ufeff', '\uffff', '\u{1f600}', '\u{10ffff}', '[', ']', '{', '}', '=', ',', '-', '+', '_', '~', '\x7f', '$', '${'],
+  ...[
+    '\ufeff',
+    '\uffff',
+    '\u{1f600}',
+    '\u{10ffff}',
+    '[',
+    ']',
+    '{',
+    '}',
+    '=',
+    ',',
+    '-',
+    '+',
+    '_',
+    '~',
+    '\x7f',
+    '$',
+    '${',
+  ],
 ];
+
+/** Repetitions of repetitions end here. */
+const MAX_LENGTH = 1 << 15;
 
 /** Changes UTF-8 text, by characters and by the words of its language. */
 export function textMutator(words: readonly string[]): Mutator {
   const all = [...words, ...words, ...ODD];
   return (input, random, other) => {
     let text = input.toString('utf8');
-    for (let left = 1 << random.int(4); left > 0; left -= 1) text = changed(text, random, all, other);
+    for (let left = 1 << random.int(4); left > 0 && text.length < MAX_LENGTH; left -= 1) {
+      text = changed(text, random, all, other);
+    }
     return Buffer.from(text, 'utf8');
   };
 }
