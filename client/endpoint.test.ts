@@ -1,5 +1,6 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ENDPOINT_VARIABLE, parseEndpoint, workloadEndpoint } from './endpoint.ts';
+import { ENDPOINT_VARIABLE, parseEndpoint, type WorkloadEndpoint, workloadEndpoint } from './endpoint.ts';
 
 // The rules of the standard are held by test/vectors/endpoint.json; here stands what it leaves open.
 describe('parseEndpoint', () => {
@@ -57,6 +58,33 @@ describe('parseEndpoint with host names', () => {
     `${'a'.repeat(64)}.b`,
   ])('refuses %s', (host) => {
     expect(() => parse(`tcp://${host}:1`)).toThrow('must have an IP address or a DNS name as its host');
+  });
+});
+
+describe('parseEndpoint, whatever it is given', () => {
+  const piece = fc.oneof(
+    fc.constantFrom('unix:', 'tcp:', '//', '/', 'a', '127.0.0.1', '[::1]', ':80', '@', '?', '#', '%2f', '%', ' ', '..'),
+    fc.string({ unit: 'binary', maxLength: 3 }),
+  );
+
+  it('names a broken rule, or an endpoint that a URL parser finds there too', () => {
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+        const address = pieces.join('');
+        let endpoint: WorkloadEndpoint;
+        try {
+          endpoint = parseEndpoint(address);
+        } catch (error) {
+          expect(error).toMatchObject({ name: 'FinialError', code: 'invalid-argument' });
+          return;
+        }
+        const url = new URL(address);
+        expect(url).toMatchObject({ protocol: `${endpoint.transport}:`, search: '', hash: '', username: '' });
+        if (endpoint.transport === 'tcp') expect(Number(url.port)).toBe(endpoint.port);
+        else expect(endpoint.path).toMatch(/^\/[^/\0]/);
+      }),
+      { numRuns: 3000 },
+    );
   });
 });
 

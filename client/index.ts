@@ -20,6 +20,7 @@ export { parseX509Svid, x509SvidFromPem } from '../spiffe/x509/svid.ts';
 export { verifyX509Svid } from '../spiffe/x509/verify.ts';
 export {
   type Authorize,
+  authorizeAllOf,
   authorizeAny,
   authorizeId,
   authorizeIf,
@@ -66,9 +67,10 @@ export {
   type TlsConnection,
 } from './tls/connect.ts';
 export { connectHttp2, createHttp2Server, type Http2ServerOptions } from './tls/http2.ts';
-export { createHttpsServer, httpsAgent, type HttpsServerOptions } from './tls/https.ts';
+export { createHttpsServer, httpsAgent, type HttpsServerOptions, webHttpsAgent } from './tls/https.ts';
 export { peerIdOf, peerOf, type VerifiedPeer } from './tls/peer.ts';
 export { admitOnlyVerified, createTlsServer, type TlsServerOptions, tlsServerOptions } from './tls/server.ts';
+export { connectWebTls, webTlsClientOptions, type WebTlsClientOptions } from './tls/web.ts';
 export { createFetch, type SpiffeFetch, undiciConnect } from './tls/undici.ts';
 export type { X509BundleSet, X509Context } from './x509-context.ts';
 export { createX509Source, type X509Source, type X509SourceOptions } from './x509-source.ts';

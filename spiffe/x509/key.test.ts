@@ -1,4 +1,5 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, verify } from 'node:crypto';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { newTestKey } from '../../test/support/pki.ts';
 import { KEY_TYPES, signatureAlgorithmOf } from '../signer.ts';
@@ -108,6 +109,30 @@ describe('parsePublicKey', () => {
     checkStrength(key);
     expect(importPublicKey(key).equals(createPublicKey(privateKey))).toBe(true);
     if (key.kind === 'rsa') expect(key.bits).toBe(privateKey.asymmetricKeyDetails?.modulusLength);
+  });
+
+  it('reads a changed key as node does, or not at all', () => {
+    const keys = (['P-256', 'rsa-2048', 'ed25519'] as const).map((kind) => newTestKey(kind).spki);
+    const change = fc.record({
+      spki: fc.constantFrom(...keys),
+      at: fc.nat({ max: 300 }),
+      cut: fc.nat({ max: 2 }),
+      put: fc.uint8Array({ maxLength: 2 }),
+    });
+    fc.assert(
+      fc.property(change, ({ spki, at, cut, put }) => {
+        const der = Buffer.concat([spki.subarray(0, at), put, spki.subarray(at + cut)]);
+        let ours: KeyObject;
+        try {
+          ours = importPublicKey(parsePublicKey(der));
+        } catch (error) {
+          expect(error).toEqual(invalid(/./));
+          return;
+        }
+        expect(createPublicKey({ key: der, format: 'der', type: 'spki' }).equals(ours)).toBe(true);
+      }),
+      { numRuns: 1000 },
+    );
   });
 
   it('refuses weak RSA keys, and those that cost too much', () => {

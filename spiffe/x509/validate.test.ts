@@ -6,6 +6,7 @@ import {
   newTestKey,
   TEST_HOUR,
   TEST_NOW,
+  testName,
   type TestCertificate,
   type TestSpec,
 } from '../../test/support/pki.ts';
@@ -85,6 +86,28 @@ describe('validateX509Svid', () => {
         names: [
           [6, id],
           [1, 'a@b'],
+        ],
+      },
+      {},
+      /nobody asked for/,
+    ],
+    [
+      'a directory name',
+      {
+        names: [
+          [6, id],
+          [0x24, testName('x')],
+        ],
+      },
+      {},
+      /nobody asked for/,
+    ],
+    [
+      'a registered identifier',
+      {
+        names: [
+          [6, id],
+          [8, Buffer.of(0x2a, 3)],
         ],
       },
       {},

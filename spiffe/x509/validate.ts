@@ -39,7 +39,9 @@ export function validateX509Svid(certificate: Certificate, wanted: WantedX509Svi
     refuse(!certificate.extKeyUsage?.includes(purpose), 'serverAuth and clientAuth extended key usage must be set');
   }
   refuse(!sameList(certificate.dnsNames, wanted.dnsNames), 'DNS names are not the expected ones');
-  refuse(certificate.emails.length + certificate.ipAddresses.length > 0, 'it has names that nobody asked for');
+  const { directoryNames, emails, ipAddresses, otherForms } = certificate;
+  const unwanted = [...emails, ...ipAddresses, ...directoryNames, ...otherForms];
+  refuse(unwanted.length > 0, 'it has names that nobody asked for');
   const { issuer } = wanted;
   refuse(!certificate.issuer.equals(issuer.subject), 'issuer is not the subject of the CA');
   refuse(certificate.notAfter > issuer.notAfter, 'it outlives its CA');

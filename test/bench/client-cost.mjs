@@ -30,7 +30,10 @@ function measure(body, env = {}) {
   const script = `const started = performance.now();\n${body}\n${REPORT}`;
   const args = ['--expose-gc', '--input-type=module', '-e', script];
   const runs = Array.from({ length: RUNS }, () => {
-    const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8', env: { ...process.env, ...env } });
+    const { stdout, stderr, status } = spawnSync(process.execPath, args, {
+      encoding: 'utf8',
+      env: { ...process.env, ...env },
+    });
     if (status !== 0) throw new Error(stderr);
     return JSON.parse(stdout);
   });
@@ -47,6 +50,8 @@ PROGRAMS['import, and one idle source'] = `
 console.log(`Node ${process.version}, median of ${RUNS} processes`);
 for (const [name, body] of Object.entries(PROGRAMS)) {
   const { ms, rss, heap } = measure(body);
-  console.log(`${name.padEnd(30)} ${ms.toFixed(0).padStart(4)} ms  ${rss.toFixed(1).padStart(6)} MB RSS  ${heap.toFixed(1).padStart(5)} MB heap`);
+  console.log(
+    `${name.padEnd(30)} ${ms.toFixed(0).padStart(4)} ms  ${rss.toFixed(1).padStart(6)} MB RSS  ${heap.toFixed(1).padStart(5)} MB heap`,
+  );
 }
 agent.kill();

@@ -118,28 +118,32 @@ describe('the examples of the client library', () => {
 
   const programs = postgresPrograms();
   if (programs === undefined) console.warn('one test skipped: PostgreSQL is not installed');
-  it.skipIf(programs === undefined)('PostgreSQL: logs in by X509-SVID', async () => {
-    const minted = path.join(folder, 'minted');
-    mkdirSync(minted);
-    const mint = await site.serverCommand('x509', 'mint', '-spiffeID', idOf('postgres'), '-write', minted);
-    expect(mint).toMatchObject({ code: 0 });
-    const pem = (name: string): string => readFileSync(path.join(minted, name), 'utf8');
-    const postgres = await startPostgres(programs ?? '', folder, {
-      certificate: pem('svid.pem'),
-      key: pem('key.pem'),
-      clientAuthorities: pem('bundle.pem'),
-      setup: 'CREATE ROLE reporter LOGIN;',
-    });
-    try {
-      const args = [String(postgres.port), 'reporter', idOf('postgres')];
-      expect(await finished(start('client', 'postgresql', ...args))).toBe('logged in as reporter\n');
-      const stranger = start('server', 'postgresql', ...args);
-      expect(await stranger.ended).not.toBe(0);
-      expect(stranger.out()).toContain('certificate authentication failed for user "reporter"');
-    } finally {
-      await postgres.stop();
-    }
-  }, 60_000);
+  it.skipIf(programs === undefined)(
+    'PostgreSQL: logs in by X509-SVID',
+    async () => {
+      const minted = path.join(folder, 'minted');
+      mkdirSync(minted);
+      const mint = await site.serverCommand('x509', 'mint', '-spiffeID', idOf('postgres'), '-write', minted);
+      expect(mint).toMatchObject({ code: 0 });
+      const pem = (name: string): string => readFileSync(path.join(minted, name), 'utf8');
+      const postgres = await startPostgres(programs ?? '', folder, {
+        certificate: pem('svid.pem'),
+        key: pem('key.pem'),
+        clientAuthorities: pem('bundle.pem'),
+        setup: 'CREATE ROLE reporter LOGIN;',
+      });
+      try {
+        const args = [String(postgres.port), 'reporter', idOf('postgres')];
+        expect(await finished(start('client', 'postgresql', ...args))).toBe('logged in as reporter\n');
+        const stranger = start('server', 'postgresql', ...args);
+        expect(await stranger.ended).not.toBe(0);
+        expect(stranger.out()).toContain('certificate authentication failed for user "reporter"');
+      } finally {
+        await postgres.stop();
+      }
+    },
+    60_000,
+  );
 });
 
 describe('docs/client.md', () => {

@@ -28,7 +28,9 @@ const server = createTlsServer(source, { authorize: authorizeId(admitted), onRef
     api
       .validateJwtSvid(token, me)
       .then(({ id }) => socket.end(`hello ${peerId}, your token says ${id}`))
-      .catch((error: unknown) => socket.end(`token refused: ${error instanceof Error ? error.message : String(error)}`));
+      .catch((error: unknown) =>
+        socket.end(`token refused: ${error instanceof Error ? error.message : String(error)}`),
+      );
   });
 });
 server.listen(0, '127.0.0.1', () => {

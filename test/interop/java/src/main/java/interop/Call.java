@@ -37,8 +37,9 @@ final class Call {
                 }
             }
         }
-        System.out.printf("calls=%d failed=%d rotations=%d peer_certificates=%d%n",
-                count, failed, rotations.get(), certificates.size());
+        // In one piece, as the library logs from threads of its own.
+        System.out.println("calls=" + count + " failed=" + failed + " rotations=" + rotations.get()
+                + " peer_certificates=" + certificates.size());
         return failed == 0 ? 0 : 1;
     }
 

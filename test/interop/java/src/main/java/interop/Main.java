@@ -48,19 +48,20 @@ public final class Main {
     static AtomicInteger watchRotations(X509Source source, Runnable onRotation) {
         AtomicInteger rotations = new AtomicInteger();
         Thread watcher = new Thread(() -> {
-            BigInteger last = serialOf(source.getX509Svid());
-            while (true) {
-                try {
+            try {
+                BigInteger last = serialOf(source.getX509Svid());
+                while (true) {
                     Thread.sleep(100);
-                } catch (InterruptedException stopped) {
-                    return;
+                    BigInteger now = serialOf(source.getX509Svid());
+                    if (!now.equals(last)) {
+                        rotations.incrementAndGet();
+                        onRotation.run();
+                    }
+                    last = now;
                 }
-                BigInteger now = serialOf(source.getX509Svid());
-                if (!now.equals(last)) {
-                    rotations.incrementAndGet();
-                    onRotation.run();
-                }
-                last = now;
+            } catch (InterruptedException | IllegalStateException ended) {
+                // The source was closed; whoever still needs it notices by itself.
+                return;
             }
         });
         watcher.setDaemon(true);
