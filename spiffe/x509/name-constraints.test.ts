@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openssl } from '../../test/support/openssl.ts';
 import {
@@ -18,6 +19,7 @@ import {
 import { scratchFolder } from '../../test/support/scratch.ts';
 import { parseCertificate } from './certificate.ts';
 import { encode, objectIdentifier, sequence, setOf } from './der-writer.ts';
+import { brokenNameConstraint, type ConstrainedNames, readNameConstraints } from './name-constraints.ts';
 import { certificatesToPem } from './pem.ts';
 import { verifyChainToRoots } from './verify.ts';
 
@@ -452,4 +454,35 @@ describe('a name constraints extension', () => {
       nameConstraints: { uri: { permitted: ['td'], excluded: ['td'] } },
     });
   });
+});
+
+it('reads or refuses any extension, and judges by it whatever the names', () => {
+  const names: ConstrainedNames = {
+    ...parseCertificate(
+      issueCa(undefined, {
+        subject: acme,
+        names: [uri('a://b/'), uri(''), dns('*.b'), dns('.'), email('@'), ip(1, 2, 3, 4), directory(acme), other()],
+      }).der,
+    ),
+  };
+  const tag = fc.constantFrom(0x80, 0x81, 0x82, 0x86, 0x87, 0x88, 0xa0, 0xa4);
+  const text = fc.stringMatching(/^[a-z.@*]{0,6}$/).map((one) => Buffer.from(one));
+  const base = fc.tuple(tag, fc.oneof(text, fc.constant(acme), fc.uint8Array({ minLength: 8, maxLength: 8 })));
+  const list = fc.array(base, { minLength: 1, maxLength: 4 });
+  const write = (form: number, bases: readonly (readonly [number, Uint8Array])[]): Buffer =>
+    encode(form, ...bases.map(([one, content]) => sequence(encode(one, content))));
+  const verdicts = new Set<string>();
+  fc.assert(
+    fc.property(list, list, (may, not) => {
+      try {
+        const constraints = readNameConstraints(sequence(write(0xa0, may), write(0xa1, not)));
+        verdicts.add(String(brokenNameConstraint(constraints, names, { comparisonsLeft: 1000 })));
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'SpiffeError', code: 'invalid-der' });
+      }
+    }),
+    { numRuns: 2000 },
+  );
+  // Otherwise it judged nothing.
+  expect(verdicts.size).toBeGreaterThan(4);
 });

@@ -37,6 +37,16 @@ const BIT_OF_COUNT = Uint8Array.from({ length: 256 }, (_, count) => {
   return 1 << Math.min(7, Math.floor(Math.log2(count)) + 1);
 });
 
+/** The places that the last execution passed, each with how often. */
+export function lastFeatures(): number[] {
+  const features: number[] = [];
+  for (let place = 0; place < places; place += 1) {
+    const count = counts[place] ?? 0;
+    if (count > 0) features.push(place * 256 + (BIT_OF_COUNT[count] ?? 0));
+  }
+  return features;
+}
+
 /** Everything that was ever seen of one target. */
 export class Coverage {
   readonly #seen = new Uint8Array(MAX_PLACES);

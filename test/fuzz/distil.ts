@@ -1,25 +1,47 @@
-import { clearCounters, Coverage } from './counters.ts';
+import { clearCounters, lastFeatures } from './counters.ts';
 import type { Target } from './target.ts';
 
 /** The corpus is part of the repository: all targets together stay below 300 KB. */
-const MAX_BYTES = 10_000;
+const MAX_BYTES = 12_000;
 const MAX_INPUTS = 60;
+/** What an input costs by being one, as bytes. */
+const COST_OF_ONE = 150;
 
-/** The smallest inputs that together pass every place and show every outcome that all of them do. */
+interface Candidate {
+  readonly input: Buffer;
+  /** What it shows that no input chosen so far does. */
+  readonly shows: Set<string>;
+}
+
+/** Few and small inputs that together show most of what all of them do: the best for its size first. */
 export async function distilled(target: Target, inputs: readonly Buffer[]): Promise<Buffer[]> {
-  const coverage = new Coverage();
-  const outcomes = new Set<string>();
-  const kept: Buffer[] = [];
-  let bytes = 0;
-  for (const input of inputs.toSorted((a, b) => a.length - b.length || Buffer.compare(a, b))) {
+  const left = await candidatesOf(target, inputs);
+  const chosen: Buffer[] = [];
+  let room = MAX_BYTES;
+  while (chosen.length < MAX_INPUTS) {
+    const best = bestOf(left.filter(({ input }) => input.length <= room));
+    if (best === undefined) break;
+    chosen.push(best.input);
+    room -= best.input.length;
+    const shown = Array.from(best.shows);
+    for (const { shows } of left) for (const one of shown) shows.delete(one);
+  }
+  return chosen;
+}
+
+async function candidatesOf(target: Target, inputs: readonly Buffer[]): Promise<Candidate[]> {
+  const candidates: Candidate[] = [];
+  for (const input of inputs) {
     clearCounters();
     const outcome = await target.execute(input, false);
-    // The second question must be asked too, as it learns.
-    const isNew = [coverage.learn(), !outcomes.has(outcome)].includes(true);
-    if (!isNew || bytes + input.length > MAX_BYTES || kept.length >= MAX_INPUTS) continue;
-    outcomes.add(outcome);
-    kept.push(input);
-    bytes += input.length;
+    candidates.push({ input, shows: new Set([outcome, ...lastFeatures().map(String)]) });
   }
-  return kept;
+  return candidates;
+}
+
+function bestOf(candidates: readonly Candidate[]): Candidate | undefined {
+  const worth = ({ input, shows }: Candidate): number => shows.size / (input.length + COST_OF_ONE);
+  let best: Candidate | undefined;
+  for (const one of candidates) if (one.shows.size > 0 && (best === undefined || worth(one) > worth(best))) best = one;
+  return best;
 }
