@@ -78,6 +78,8 @@ describe('parseEndpoint, whatever it is given', () => {
           expect(error).toMatchObject({ name: 'FinialError', code: 'invalid-argument' });
           return;
         }
+        // An address with a zone is none that a URL may hold.
+        if (endpoint.transport === 'tcp' && endpoint.host.includes('%')) return;
         const url = new URL(address);
         expect(url).toMatchObject({ protocol: `${endpoint.transport}:`, search: '', hash: '', username: '' });
         if (endpoint.transport === 'tcp') expect(Number(url.port)).toBe(endpoint.port);

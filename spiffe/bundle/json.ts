@@ -139,7 +139,9 @@ export function readBundleObject(document: JsonObject<bigint>, trustDomain: Trus
   const witAuthorities = authoritiesFor('wit-svid', keys);
   // WIT-SVID 6.1: a key ID serves one kind of SVID. The stable kind keeps it.
   const taken = new Set(jwtAuthorities.map(({ keyId }) => keyId));
-  const { spiffe_sequence: sequence, spiffe_refresh_hint: hint } = document;
+  // Writers of optional fields put null for what they do not have.
+  const sequence = document['spiffe_sequence'] ?? undefined;
+  const hint = document['spiffe_refresh_hint'] ?? undefined;
   return {
     bundle: frozenBundle({
       trustDomain,

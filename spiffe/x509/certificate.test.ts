@@ -96,6 +96,11 @@ describe('parseCertificate', () => {
       tampered({ changeTbs: withUniqueId }),
       /subjectUniqueID is not a well/,
     ],
+    [
+      'an authority key identifier with more',
+      tampered({ authorityKeyId: undefined, extensions: [extension('2.5.29.35', false, sequence(integer(1)))] }),
+      /authorityKeyIdentifier has trailing/,
+    ],
     ['a key algorithm with two parameters', tampered({ key: twoParameters }), /public key algorithm has trailing/],
     ['a signature algorithm without identifier', withoutAlgorithm(leaf.der), /signatureAlgorithm has an unexpected/],
     ['no alternative names in the SAN', tampered({ names: [] }), /subjectAltName is missing/],

@@ -1,5 +1,5 @@
 import { SpiffeError } from '../error.ts';
-import { contextPrimitive, DerReader, TAG } from './der.ts';
+import { contextConstructed, contextPrimitive, DerReader, TAG } from './der.ts';
 import { type AltNames, NO_ALT_NAMES, readAltNames } from './general-name.ts';
 import { type NameConstraints, readNameConstraints } from './name-constraints.ts';
 import { OID } from './oid.ts';
@@ -74,10 +74,7 @@ function nothing(): Found {
 
 type Reader = (value: Buffer, found: Found, critical: boolean) => void;
 
-/**
- * How each extension that is understood is read. Certificate policies only matter to whoever demands one, which nobody
- * does here, so they are understood without being read.
- */
+/** How each extension that is understood is read. */
 const READERS: Readonly<Record<string, Reader>> = {
   [OID.subjectAltName]: (value, found) => {
     Object.assign(found, readAltNames(value));
@@ -94,7 +91,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   [OID.nameConstraints]: (value, found) => {
     found.nameConstraints = readNameConstraints(value);
   },
-  [OID.certificatePolicies]: () => undefined,
+  [OID.certificatePolicies]: checkPolicies,
 };
 
 /**
@@ -166,4 +163,26 @@ function readAuthorityKeyId(value: Buffer, found: Found): void {
   const reader = outer.sequence('authorityKeyIdentifier');
   outer.finish('authorityKeyIdentifier');
   found.authorityKeyId = reader.optional(contextPrimitive(0), 'authorityKeyIdentifier keyIdentifier');
+  reader.optional(contextConstructed(1), 'authorityKeyIdentifier authorityCertIssuer');
+  reader.optional(contextPrimitive(2), 'authorityKeyIdentifier authorityCertSerialNumber');
+  reader.finish('authorityKeyIdentifier');
+}
+
+/**
+ * RFC 5280 4.2.1.4: policies only matter to whoever demands one, which nobody does here, so only their form is judged:
+ * what is critical and cannot be interpreted must not pass.
+ */
+function checkPolicies(value: Buffer): void {
+  const outer = new DerReader(value);
+  const reader = outer.sequence('certificatePolicies');
+  outer.finish('certificatePolicies');
+  const seen = new Set<string>();
+  do {
+    const policy = reader.sequence('certificate policy');
+    const oid = policy.oid('certificate policy');
+    policy.optional(TAG.sequence, 'qualifiers of a certificate policy');
+    policy.finish('certificate policy');
+    if (seen.has(oid)) throw new SpiffeError('invalid-der', `certificate policy ${oid} is there twice`);
+    seen.add(oid);
+  } while (!reader.atEnd);
 }

@@ -55,6 +55,10 @@ const critical = (oid: string, hex: string): TestSpec => ({
   extensions: [extension(oid, true, Buffer.from(hex, 'hex'))],
 });
 
+const policies = (hex: string): TestSpec => ({
+  extensions: [extension('2.5.29.32', false, Buffer.from(hex, 'hex'))],
+});
+
 describe('a leaf is accepted with', () => {
   it.each<[string, TestSpec]>([
     ['serial number 0', { serialNumber: 0n }],
@@ -71,6 +75,8 @@ describe('a leaf is accepted with', () => {
     ['an authority key identifier that fits nobody', { authorityKeyId: Buffer.from('nobody') }],
     ['no key identifiers', { subjectKeyId: undefined, authorityKeyId: undefined }],
     ['critical key identifiers', { subjectKeyId: undefined, ...critical('2.5.29.14', '040101') }],
+    ['critical policies', critical('2.5.29.32', '300830060604551d2000')],
+    ['a policy with a qualifier', policies('3017301506022a03300f300d06082b06010505070201160178')],
     ['a path that is case-sensitive', { names: [[6, ID]] }],
   ])('%s', (_what, spec) => {
     expect(verify([svid(spec)])).toBe(ID);
@@ -161,6 +167,12 @@ describe('a leaf is refused with', () => {
     ],
     ['a subject in BMPString with half a character', { subject: name(0x1e, Buffer.of(0)) }, /characters that its type/],
     ['a subject in UTF8String that is not UTF-8', { subject: name(0x0c, Buffer.of(0xff)) }, /characters that its type/],
+    ['critical policies that are no list', critical('2.5.29.32', '0500'), /certificatePolicies has an unexpected type/],
+    ['critical policies without content', critical('2.5.29.32', ''), /certificatePolicies is missing/],
+    ['policies without a policy', policies('3000'), /certificate policy is missing/],
+    ['a policy without a name', policies('30023000'), /certificate policy is missing/],
+    ['a policy with more than qualifiers', policies('3008300606022a030500'), /certificate policy has trailing bytes/],
+    ['one policy twice', policies('300c300406022a03300406022a03'), /certificate policy 1\.2\.3 is there twice/],
     ['critical policy mappings', critical('2.5.29.33', '3000'), /unknown critical extension \(2\.5\.29\.33\)/],
     ['a critical CRL distribution point', critical('2.5.29.31', '3000'), /unknown critical extension \(2\.5\.29\.31\)/],
     [
