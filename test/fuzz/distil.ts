@@ -13,18 +13,31 @@ interface Candidate {
   readonly shows: Set<string>;
 }
 
-/** Few and small inputs that together show most of what all of them do: the best for its size first. */
-export async function distilled(target: Target, inputs: readonly Buffer[]): Promise<Buffer[]> {
-  const left = await candidatesOf(target, inputs);
+/**
+ * Few and small inputs that together show most of what all of them do: the best for its size first.
+ *
+ * @param wellFormed from which changes go furthest; of these most are taken, the smallest first
+ */
+export async function distilled(
+  target: Target,
+  wellFormed: readonly Buffer[],
+  inputs: readonly Buffer[],
+): Promise<Buffer[]> {
   const chosen: Buffer[] = [];
   let room = MAX_BYTES;
+  for (const input of wellFormed.toSorted((a, b) => a.length - b.length)) {
+    if (chosen.length >= MAX_INPUTS / 2 || room - input.length < MAX_BYTES / 3) break;
+    chosen.push(input);
+    room -= input.length;
+  }
+  const left = await candidatesOf(target, [...chosen, ...inputs]);
+  for (const { shows } of left.slice(0, chosen.length)) forget(left, shows);
   while (chosen.length < MAX_INPUTS) {
     const best = bestOf(left.filter(({ input }) => input.length <= room));
     if (best === undefined) break;
     chosen.push(best.input);
     room -= best.input.length;
-    const shown = Array.from(best.shows);
-    for (const { shows } of left) for (const one of shown) shows.delete(one);
+    forget(left, best.shows);
   }
   return chosen;
 }
@@ -37,6 +50,11 @@ async function candidatesOf(target: Target, inputs: readonly Buffer[]): Promise<
     candidates.push({ input, shows: new Set([outcome, ...lastFeatures().map(String)]) });
   }
   return candidates;
+}
+
+function forget(candidates: readonly Candidate[], shown: ReadonlySet<string>): void {
+  const features = Array.from(shown);
+  for (const { shows } of candidates) for (const one of features) shows.delete(one);
 }
 
 function bestOf(candidates: readonly Candidate[]): Candidate | undefined {

@@ -5,9 +5,9 @@ import { Broken, type Growth, type Target } from './target.ts';
  * them there is room for noise, and for caches that are too small for the larger input.
  */
 const MAX_RATIO = 9;
-/** Milliseconds below which a time says nothing. */
-const MEASURABLE = 2;
-const ATTEMPTS = 6;
+/** Milliseconds below which a time says nothing, as one collection of garbage may take as long. */
+const MEASURABLE = 30;
+const ATTEMPTS = 12;
 
 /**
  * Sees that the time of reading grows no faster than the input does. The least of several times counts, as whatever

@@ -12,12 +12,12 @@ const HANG = 20_000;
 const MAX_HEAP_MB = 1024;
 const DEFAULT_SECONDS = 60;
 
-const USAGE = `usage: npm run fuzz -- [SECONDS] [-only NAME,NAME] [-seed N] [-list] [-blind] [-keep]
+const USAGE = `usage: npm run fuzz -- [SECONDS] [-only NAME,NAME] [-seed N] [-list] [-guided] [-keep]
   SECONDS  for all targets together, ${DEFAULT_SECONDS} by default
   -only    some targets
   -seed    repeats a run; random by default, and printed
   -list    the names of the targets
-  -blind   does not learn from the counted sources, to see what that is worth
+  -guided  keeps inputs for the places that they pass too, and not only for what comes of them
   -keep    keeps inputs that show something new in test/fuzz/corpus, and drops those that show nothing`;
 
 interface Options {
@@ -35,7 +35,7 @@ function readOptions(args: readonly string[]): Options | undefined {
     only: undefined,
     seed: Math.floor(Math.random() * 2 ** 31),
     isList: false,
-    isGuided: true,
+    isGuided: false,
     keeps: false,
   };
   const left = [...args];
@@ -43,7 +43,7 @@ function readOptions(args: readonly string[]): Options | undefined {
     if (arg === '-only') options.only = (left.shift() ?? '').split(',');
     else if (arg === '-seed') options.seed = Number(left.shift());
     else if (arg === '-list') options.isList = true;
-    else if (arg === '-blind') options.isGuided = false;
+    else if (arg === '-guided') options.isGuided = true;
     else if (arg === '-keep') options.keeps = true;
     else if (/^\d+$/.test(arg)) options.seconds = Number(arg);
     else return undefined;

@@ -31,6 +31,11 @@ async function seedsOf(name: string): Promise<readonly Buffer[]> {
   return (await gatherSeeds(path.resolve(order.corpus, '../../..')))[name] ?? [];
 }
 
+async function acceptedOf(target: Target, inputs: readonly Buffer[]): Promise<Buffer[]> {
+  const outcomes = await Promise.all(inputs.map(async (input) => target.execute(input, false)));
+  return inputs.filter((_input, index) => outcomes[index]?.includes('accepted'));
+}
+
 async function fuzz(target: Target): Promise<void> {
   for (const growth of target.growth ?? []) {
     try {
@@ -61,7 +66,12 @@ async function fuzz(target: Target): Promise<void> {
     send({ finding: { target: target.name, input, problem: problem.stack ?? problem.message } });
     return;
   }
-  if (order.keeps) writeCorpus(order.corpus, target.name, await distilled(target, [...corpus, ...kept]));
+  if (order.keeps)
+    writeCorpus(
+      order.corpus,
+      target.name,
+      await distilled(target, await acceptedOf(target, seeds), [...corpus, ...kept]),
+    );
   const known = new Set(corpus.map((input) => input.toString('latin1')));
   const found = kept.filter((input) => !known.has(input.toString('latin1'))).length;
   send({

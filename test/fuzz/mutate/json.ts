@@ -37,13 +37,20 @@ const misspell = textMutator([...WORDS, ...NUMBERS]);
  *
  * @param names of members that the readers ask for
  * @param texts that are worth a try as values
+ * @param numbers likewise
  */
-export function jsonMutator(names: readonly string[], texts: readonly string[]): Mutator {
+export function jsonMutator(
+  names: readonly string[],
+  texts: readonly string[],
+  numbers: readonly number[] = [],
+): Mutator {
+  const all = [...NUMBERS, ...numbers.map(String), ...numbers.map(String)];
   return (input, random, other) => {
     const value = readJsonTree(input);
     if (value === undefined || random.oneIn(12)) return misspell(input, random, other);
     let root = value;
-    for (let left = 1 + random.int(3); left > 0; left -= 1) root = changeTree(root, { random, names, texts, other });
+    for (let left = 1 + random.int(3); left > 0; left -= 1)
+      root = changeTree(root, { random, names, texts, numbers: all, other });
     const text = write(root, random.oneIn(4) ? random : undefined);
     return random.oneIn(20) ? misspell(Buffer.from(text), random, other) : Buffer.from(text);
   };
@@ -69,6 +76,7 @@ interface Change {
   readonly random: Random;
   readonly names: readonly string[];
   readonly texts: readonly string[];
+  readonly numbers: readonly string[];
   readonly other: () => Buffer;
 }
 
@@ -127,13 +135,13 @@ function changeMembers(members: [string, Json][], change: Change): [string, Json
   }
 }
 
-function anyValue({ random, texts, other }: Change): Json {
+function anyValue({ random, texts, numbers, other }: Change): Json {
   switch (random.int(9)) {
     case 0:
       return random.pick<Json>([null, true, false, [], { members: [] }, '']);
     case 1:
     case 2:
-      return { raw: random.pick(NUMBERS) };
+      return { raw: random.pick(numbers) };
     case 3:
       return String.fromCharCode(random.int(0x10000)).repeat(1 + random.int(3));
     case 4:

@@ -9,7 +9,7 @@ export type SignToken = (signed: string, header: Buffer, random: Random) => Buff
 /** How each part of a token is changed. */
 export interface TokenParts {
   readonly header: readonly [names: readonly string[], texts: readonly string[]];
-  readonly payload: readonly [names: readonly string[], texts: readonly string[]];
+  readonly payload: readonly [names: readonly string[], texts: readonly string[], numbers: readonly number[]];
 }
 
 /** Changes the parts of a compact JWS, mostly signs it again, and sometimes spells its base64 as it must not be. */

@@ -11,6 +11,8 @@ import { ALGORITHMS, authoritiesOf, FOREIGN_KEY, isRight, signAs, TOKEN_KEYS } f
 /** Unix seconds of all tokens. */
 export const TOKEN_NOW = 1_893_553_445;
 const LEEWAY = 60;
+/** Around the moments at which a verdict changes. */
+export const TIMES = [-121, -61, -60, -59, -1, 0, 1, 30, 59, 60, 61, 299, 301].map((seconds) => TOKEN_NOW + seconds);
 
 export const HEADER_NAMES = ['alg', 'kid', 'typ', 'crit', 'jwk', 'jku', 'x5c', 'b64', 'enc', 'cty'];
 export const HEADER_TEXTS = [
@@ -43,7 +45,7 @@ export const signByHeader: SignToken = (signed, header, random) => {
 };
 
 const mutateToken = tokenMutator(
-  { header: [HEADER_NAMES, HEADER_TEXTS], payload: [CLAIM_NAMES, CLAIM_TEXTS] },
+  { header: [HEADER_NAMES, HEADER_TEXTS], payload: [CLAIM_NAMES, CLAIM_TEXTS, TIMES] },
   signByHeader,
 );
 

@@ -10,7 +10,7 @@ import { mixed, mutateBytes } from '../mutate/bytes.ts';
 import { jsonMutator } from '../mutate/json.ts';
 import { type SignToken, tokenMutator } from '../mutate/token.ts';
 import { laterOutcomeOf, must, mustBeSame, outcomeOf, ruleOf, type Target } from '../target.ts';
-import { HEADER_NAMES, HEADER_TEXTS, signByHeader, tellsNothing, TOKEN_NOW } from './jwt-svid.ts';
+import { HEADER_NAMES, HEADER_TEXTS, signByHeader, tellsNothing, TIMES, TOKEN_NOW } from './jwt-svid.ts';
 import { spiffeErrors } from './refusal.ts';
 import { authoritiesOf, isRight, signAs, TOKEN_KEYS } from './signing.ts';
 
@@ -34,7 +34,10 @@ export const witSvidTarget: Target = {
   name: 'wit-svid',
   maxLength: 8192,
   mutate: mixed(
-    [9, tokenMutator({ header: [HEADER_NAMES, HEADER_TEXTS], payload: [CLAIM_NAMES, CLAIM_TEXTS] }, signByHeader)],
+    [
+      9,
+      tokenMutator({ header: [HEADER_NAMES, HEADER_TEXTS], payload: [CLAIM_NAMES, CLAIM_TEXTS, TIMES] }, signByHeader),
+    ],
     [1, mutateBytes],
   ),
   async execute(input) {
@@ -101,7 +104,7 @@ export const witProofTarget: Target = {
   name: 'wit-proof',
   maxLength: 4096,
   mutate: mixed(
-    [9, tokenMutator({ header: [HEADER_NAMES, PROOF_TEXTS], payload: [PROOF_NAMES, PROOF_TEXTS] }, signProof)],
+    [9, tokenMutator({ header: [HEADER_NAMES, PROOF_TEXTS], payload: [PROOF_NAMES, PROOF_TEXTS, TIMES] }, signProof)],
     [1, mutateBytes],
   ),
   async execute(input) {

@@ -21,6 +21,13 @@ function partsOf(input: Buffer): [chain: Buffer, pkcs8: Buffer] {
 const mutate: Mutator = (input, random, other) => {
   const [chain, key] = partsOf(input);
   const change = random.oneIn(8) ? mutateBytes : mutateDer;
+  if (random.oneIn(8)) {
+    // A key of the right form that is another one.
+    const changed = Buffer.from(key);
+    const at = random.int(changed.length);
+    if (changed.length > 0) changed[at] = (changed[at] ?? 0) ^ (1 << random.int(8));
+    return ownSvidInput(chain, changed);
+  }
   if (random.oneIn(4))
     return ownSvidInput(
       chain,
