@@ -1,12 +1,11 @@
-import { once } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
-import type { AddressInfo, Server, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FinialError, messageOf } from '../../common/errors.ts';
 import { parseSpiffeId } from '../../spiffe/id.ts';
+import { listening } from '../../test/support/loopback.ts';
 import { testSource, todaysCa } from '../../test/support/tls-source.ts';
 import { authorizeId } from '../authorize.ts';
 import { createHttpsServer, httpsAgent } from '../tls/https.ts';
@@ -74,18 +73,6 @@ const FRAMEWORKS: Readonly<Record<string, (options: AuthenticationOptions) => Ha
   },
 };
 
-async function portOf(server: Server): Promise<number> {
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => sockets.add(socket));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  open.push(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return (server.address() as AddressInfo).port;
-}
-
 interface Answer {
   readonly status: number | undefined;
   readonly body: string;
@@ -118,7 +105,7 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (_name, appOf) => {
   it('lets in whoever shows a valid token, and names them', async () => {
     for (const local of [true, false]) {
       const app = appOf({ jwt: { source: tokens, audience: 'shop', local }, authorize });
-      const port = await portOf(http.createServer(app));
+      const port = await listening(http.createServer(app));
       expect(await ask({ port }, bearer('friend'))).toMatchObject({
         status: 200,
         body: 'spiffe://a.test/friend by jwt-svid',
@@ -130,7 +117,7 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (_name, appOf) => {
     const why: string[] = [];
     const onRefused = ({ message }: FinialError): void => void why.push(message);
     const app = appOf({ jwt: { source: tokens, audience: 'shop' }, authorize, onRefused });
-    const port = await portOf(http.createServer(app));
+    const port = await listening(http.createServer(app));
     const unauthorized = { status: 401, body: 'unauthorized\n', challenge: 'Bearer' };
     expect(await ask({ port })).toEqual(unauthorized);
     expect(await ask({ port }, bearer('expired'))).toEqual(unauthorized);
@@ -153,7 +140,7 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (_name, appOf) => {
     const web = testSource('spiffe://a.test/web', ca);
     const app = appOf({ jwt: { source: tokens, audience: 'shop' }, mtls: true, authorize });
     const server = createHttpsServer(web, { authorize: authorizeId(FRIEND, 'spiffe://a.test/x') }, app);
-    const port = await portOf(server);
+    const port = await listening(server);
     const toWeb = { authorize: authorizeId('spiffe://a.test/web') };
     const friend = httpsAgent(testSource(FRIEND, ca), toWeb);
     expect(await ask({ port, agent: friend }, [], https)).toMatchObject({
@@ -165,7 +152,7 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (_name, appOf) => {
   });
 
   it('knows nobody by a connection that was not verified', async () => {
-    const port = await portOf(http.createServer(appOf({ mtls: true, authorize })));
+    const port = await listening(http.createServer(appOf({ mtls: true, authorize })));
     expect(await ask({ port }, bearer('friend'))).toEqual({
       status: 401,
       body: 'unauthorized\n',

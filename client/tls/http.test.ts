@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import type http2 from 'node:http2';
 import https from 'node:https';
-import type { AddressInfo, Server, Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Agent, fetch } from 'undici';
+import { listening } from '../../test/support/loopback.ts';
 import { testSource, todaysCa } from '../../test/support/tls-source.ts';
 import { authorizeAny, authorizeId } from '../authorize.ts';
 import { createFetch, undiciConnect } from './undici.ts';
@@ -23,18 +23,6 @@ const stranger = testSource('spiffe://a.test/stranger', ca);
 const authorize = authorizeId('spiffe://a.test/near');
 const toWeb = { authorize: authorizeId('spiffe://a.test/web') };
 
-async function portOf(server: Server): Promise<number> {
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => sockets.add(socket));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  open.push(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return (server.address() as AddressInfo).port;
-}
-
 /** An HTTPS server that greets callers by their IDs, and what it was asked. */
 async function httpsSite() {
   const requests: string[] = [];
@@ -47,7 +35,7 @@ async function httpsSite() {
       response.end(`hello ${peerIdOf(request)}`);
     },
   );
-  return { port: await portOf(server), requests, refused };
+  return { port: await listening(server), requests, refused };
 }
 
 function get(
@@ -108,7 +96,7 @@ describe('http2', () => {
       ids.push(peerIdOf(request), peerIdOf(request.stream));
       response.end('hello');
     });
-    const port = await portOf(server);
+    const port = await listening(server);
     const session = await connectHttp2(near, `https://127.0.0.1:${port}`, toWeb);
     open.push(() => session.destroy());
     const stream = session.request({ ':path': '/' });
@@ -127,7 +115,7 @@ describe('http2', () => {
     const server = createHttp2Server(web, { authorize, http2: { allowHTTP1: true } }, (request, response) => {
       response.end(`${request.httpVersion} ${peerIdOf(request)}`);
     });
-    const port = await portOf(server);
+    const port = await listening(server);
     expect((await get(`https://127.0.0.1:${port}/`, httpsAgent(near, toWeb))).body).toBe('1.1 spiffe://a.test/near');
   });
 
@@ -135,7 +123,7 @@ describe('http2', () => {
     const sessions: http2.ServerHttp2Session[] = [];
     const server = createHttp2Server(web, { authorize });
     server.on('session', (session) => sessions.push(session));
-    const port = await portOf(server);
+    const port = await listening(server);
     const session = await connectHttp2(stranger, `https://127.0.0.1:${port}`, { authorize: authorizeAny });
     const failed = once(session, 'close');
     session.on('error', () => undefined);

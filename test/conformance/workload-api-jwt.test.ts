@@ -1,4 +1,4 @@
-import { afterEach, describe, expect } from 'vitest';
+import { describe, expect } from 'vitest';
 import { workloadService } from '../../common/rpc/services.ts';
 import { fromStruct } from '../../common/rpc/struct.ts';
 import { readUnverifiedJwtSvid } from '../../spiffe/jwt/verify.ts';
@@ -10,20 +10,14 @@ import {
   testAuthority,
   testEntry,
   type WorkloadApiFixture,
-  workloadApiFixture,
+  startedWorkloadApis,
   withHeader,
 } from '../support/workload-api.ts';
 import { row } from './row.ts';
 
 // What our agent does for JWT-SVIDs, over real sockets.
 
-const fixtures: WorkloadApiFixture[] = [];
-async function start(...config: Parameters<typeof workloadApiFixture>): Promise<WorkloadApiFixture> {
-  const fixture = await workloadApiFixture(...config);
-  fixtures.push(fixture);
-  return fixture;
-}
-afterEach(() => Promise.all(fixtures.splice(0).map((one) => one.close())));
+const start = startedWorkloadApis();
 
 const other = parseTrustDomain('other.org');
 const ID_A = 'spiffe://example.org/a';

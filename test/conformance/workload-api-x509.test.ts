@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
-import { afterEach, describe, expect } from 'vitest';
+import { describe, expect } from 'vitest';
 import { checkHint } from '../../server/entries/validate.ts';
 import { parseTrustDomain } from '../../spiffe/trust-domain.ts';
 import { parseCertificates, spiffeIdOf } from '../../spiffe/x509/certificate.ts';
@@ -10,37 +10,16 @@ import {
   openX509Bundles,
   testAuthority,
   testEntry,
-  type WorkloadApiFixture,
-  workloadApiFixture,
+  startedWorkloadApis,
+  withTwoIdentities,
 } from '../support/workload-api.ts';
 import { row } from './row.ts';
 
 // What our agent does for X509-SVIDs, over real sockets.
 
-const fixtures: WorkloadApiFixture[] = [];
-async function start(...config: Parameters<typeof workloadApiFixture>): Promise<WorkloadApiFixture> {
-  const fixture = await workloadApiFixture(...config);
-  fixtures.push(fixture);
-  return fixture;
-}
-afterEach(() => Promise.all(fixtures.splice(0).map((one) => one.close())));
+const start = startedWorkloadApis();
 
-/** An agent that serves the identities `a` and `b`, of which `a` federates, and `c` to another workload. */
-async function withIdentities() {
-  const agent = await start();
-  const foreign = await testAuthority(other);
-  agent.setEntries(
-    [
-      testEntry('b', ['u:1'], { hint: 'web' }),
-      testEntry('a', ['u:1'], { federatesWith: [other] }),
-      testEntry('c', ['u:2']),
-    ],
-    agent.authority.bundle,
-    [foreign.bundle],
-  );
-  agent.sign();
-  return { ...agent, foreign };
-}
+const withIdentities = async () => withTwoIdentities(await start(), other);
 
 const other = parseTrustDomain('other.org');
 const denied = { code: 'permission-denied', message: 'no identity issued' };

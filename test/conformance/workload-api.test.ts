@@ -1,4 +1,4 @@
-import { afterEach, describe, expect } from 'vitest';
+import { describe, expect } from 'vitest';
 import { workloadService } from '../../common/rpc/services.ts';
 import { shapesOf } from '../../common/rpc/descriptor.ts';
 import { parseTrustDomain } from '../../spiffe/trust-domain.ts';
@@ -6,40 +6,18 @@ import {
   next,
   openers,
   openX509,
-  testAuthority,
   testEntry,
-  type WorkloadApiFixture,
-  workloadApiFixture,
+  startedWorkloadApis,
+  withTwoIdentities,
   withHeader,
 } from '../support/workload-api.ts';
 import { row } from './row.ts';
 
 // What our agent does in all profiles, over real sockets. What our client does: workload-api-client.test.ts.
 
-const fixtures: WorkloadApiFixture[] = [];
-async function start(...config: Parameters<typeof workloadApiFixture>): Promise<WorkloadApiFixture> {
-  const fixture = await workloadApiFixture(...config);
-  fixtures.push(fixture);
-  return fixture;
-}
-afterEach(() => Promise.all(fixtures.splice(0).map((one) => one.close())));
+const start = startedWorkloadApis();
 
-/** An agent that serves the identities `a` and `b`, of which `a` federates, and `c` to another workload. */
-async function withIdentities() {
-  const agent = await start();
-  const foreign = await testAuthority(other);
-  agent.setEntries(
-    [
-      testEntry('b', ['u:1'], { hint: 'web' }),
-      testEntry('a', ['u:1'], { federatesWith: [other] }),
-      testEntry('c', ['u:2']),
-    ],
-    agent.authority.bundle,
-    [foreign.bundle],
-  );
-  agent.sign();
-  return { ...agent, foreign };
-}
+const withIdentities = async () => withTwoIdentities(await start(), other);
 
 const other = parseTrustDomain('other.org');
 

@@ -1,3 +1,4 @@
+import { afterEach } from 'vitest';
 import { requireSecurityHeader } from '../../agent/api/workload/security-header.ts';
 import { workloadApi } from '../../agent/api/workload/service.ts';
 import { type WorkloadApiConfig } from '../../agent/api/workload/dependencies.ts';
@@ -192,4 +193,33 @@ export async function next<T>(stream: AsyncIterator<T, unknown>): Promise<T> {
   const { done, value } = await stream.next();
   if (done === true) throw new Error('the stream has ended');
   return value;
+}
+
+/** Starts Workload APIs that end with the test that started them. */
+export function startedWorkloadApis(): typeof workloadApiFixture {
+  const started: WorkloadApiFixture[] = [];
+  afterEach(async () => {
+    for (const one of started.splice(0)) await one.close();
+  });
+  return async (...config) => {
+    const fixture = await workloadApiFixture(...config);
+    started.push(fixture);
+    return fixture;
+  };
+}
+
+/** Lets an agent serve the identities `a` and `b`, of which `a` federates with `other`, and `c` to another workload. */
+export async function withTwoIdentities(agent: WorkloadApiFixture, other: TrustDomain) {
+  const foreign = await testAuthority(other);
+  agent.setEntries(
+    [
+      testEntry('b', ['u:1'], { hint: 'web' }),
+      testEntry('a', ['u:1'], { federatesWith: [other] }),
+      testEntry('c', ['u:2']),
+    ],
+    agent.authority.bundle,
+    [foreign.bundle],
+  );
+  agent.sign();
+  return { ...agent, foreign };
 }

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { jwtAuthoritiesFromJwks } from '../../../spiffe/bundle/json.ts';
 import { parseTrustDomain } from '../../../spiffe/trust-domain.ts';
 import {
@@ -7,17 +7,10 @@ import {
   openX509Bundles,
   testAuthority,
   testEntry,
-  type WorkloadApiFixture,
-  workloadApiFixture,
+  startedWorkloadApis,
 } from '../../../test/support/workload-api.ts';
 
-const fixtures: WorkloadApiFixture[] = [];
-async function start(...config: Parameters<typeof workloadApiFixture>): Promise<WorkloadApiFixture> {
-  const fixture = await workloadApiFixture(...config);
-  fixtures.push(fixture);
-  return fixture;
-}
-afterEach(() => Promise.all(fixtures.splice(0).map((one) => one.close())));
+const start = startedWorkloadApis();
 
 const other = parseTrustDomain('other.org');
 const both = [

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { FinialError } from '../../../common/errors.ts';
 import { workloadService } from '../../../common/rpc/services.ts';
 import { fromStruct } from '../../../common/rpc/struct.ts';
@@ -7,18 +7,12 @@ import { parseTrustDomain } from '../../../spiffe/trust-domain.ts';
 import {
   testAuthority,
   testEntry,
+  startedWorkloadApis,
   type WorkloadApiFixture,
-  workloadApiFixture,
   withHeader,
 } from '../../../test/support/workload-api.ts';
 
-const fixtures: WorkloadApiFixture[] = [];
-async function start(...config: Parameters<typeof workloadApiFixture>): Promise<WorkloadApiFixture> {
-  const fixture = await workloadApiFixture(...config);
-  fixtures.push(fixture);
-  return fixture;
-}
-afterEach(() => Promise.all(fixtures.splice(0).map((one) => one.close())));
+const start = startedWorkloadApis();
 
 const fetch = ({ channel }: WorkloadApiFixture, audience: readonly string[], id = '') =>
   channel.call(workloadService(), 'FetchJWTSVID', { audience, spiffe_id: id }, withHeader);

@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { workloadService } from '../../../common/rpc/services.ts';
 import { parseTrustDomain } from '../../../spiffe/trust-domain.ts';
 import { parseCertificates, spiffeIdOf } from '../../../spiffe/x509/certificate.ts';
@@ -12,18 +12,11 @@ import {
   ownTrustDomain,
   testAuthority,
   testEntry,
-  type WorkloadApiFixture,
-  workloadApiFixture,
+  startedWorkloadApis,
   withHeader,
 } from '../../../test/support/workload-api.ts';
 
-const fixtures: WorkloadApiFixture[] = [];
-async function start(...config: Parameters<typeof workloadApiFixture>): Promise<WorkloadApiFixture> {
-  const fixture = await workloadApiFixture(...config);
-  fixtures.push(fixture);
-  return fixture;
-}
-afterEach(() => Promise.all(fixtures.splice(0).map((one) => one.close())));
+const start = startedWorkloadApis();
 
 const other = parseTrustDomain('other.org');
 
