@@ -22,10 +22,8 @@ function programOf(name: string): string {
   try {
     linkSync(process.execPath, file);
   } catch (error) {
-    // A link needs the same file system; a second test uses the program of the first.
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EXDEV') copyFileSync(process.execPath, file);
-    else if (code !== 'EEXIST') throw error;
+    // A second entry uses the program of the first. A link needs the same file system, and a file of one's own.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') copyFileSync(process.execPath, file);
   }
   return file;
 }
