@@ -39,19 +39,33 @@ function nodeHeaders() {
   return existsSync(path.join(prefix, 'include/node/node.h')) ? { npm_config_nodedir: prefix } : {};
 }
 
-function install() {
-  const stamp = at('node_modules/.finial-installed');
-  const want = digest(readFileSync(at('package-lock.json'), 'utf8') + process.versions.modules + process.arch);
+/** Does `work` unless a file beside the packages says that it was done for the same `want`. */
+function once(name, want, work) {
+  const stamp = at('node_modules', name);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === want) return;
-  console.error('installing dependencies (once; the SQLite module is compiled, which takes about a minute) ...');
-  must(npm, ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
-    env: { NODE_ENV: 'development' },
-  });
-  must(npm, ['rebuild', 'better-sqlite3', '--loglevel=error'], {
-    quiet: true,
-    env: { ...nodeHeaders(), npm_config_build_from_source: 'true', npm_config_ignore_scripts: 'false' },
-  });
+  work();
   writeFileSync(stamp, want);
+}
+
+/** Node.js 24 and newer are used with the SQLite inside them (plugins/datastore/sql/sqlite/connection.ts). */
+const sqliteInside = Number.parseInt(process.versions.node, 10) >= 24;
+
+function install() {
+  const lock = readFileSync(at('package-lock.json'), 'utf8');
+  once('.finial-installed', digest(lock + process.arch), () => {
+    console.error('installing dependencies (once) ...');
+    must(npm, ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+      env: { NODE_ENV: 'development' },
+    });
+  });
+  if (sqliteInside) return;
+  once('.finial-sqlite', digest(lock + process.arch + process.versions.modules), () => {
+    console.error('compiling the SQLite module (once; it takes about a minute) ...');
+    must(npm, ['rebuild', 'better-sqlite3', '--loglevel=error'], {
+      quiet: true,
+      env: { ...nodeHeaders(), npm_config_build_from_source: 'true', npm_config_ignore_scripts: 'false' },
+    });
+  });
 }
 
 /** Newest modification time below the source folders, to see whether dist/ is older than its sources. */

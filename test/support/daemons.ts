@@ -108,15 +108,26 @@ export async function eventually<T>(what: string, attempt: () => Promise<T> | T)
   }
 }
 
-/** A port that nobody listens on at this moment. */
+/** Below the ports that a kernel hands out by itself, which another process might get between the look and the use. */
+const OWN_PORTS = { from: 12_000, to: 32_000 } as const;
+let nextPort = OWN_PORTS.from + ((process.pid * 97) % (OWN_PORTS.to - OWN_PORTS.from));
+
+/** A port that nobody listens on, and that nobody gets who does not ask for it by number. */
 export async function freePort(): Promise<number> {
-  const probe = net.createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  probe.close();
-  await once(probe, 'close');
-  return port;
+  for (;;) {
+    nextPort = nextPort + 1 < OWN_PORTS.to ? nextPort + 1 : OWN_PORTS.from;
+    if (await isFree(nextPort)) return nextPort;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const probe = net.createServer();
+  const free = await new Promise<boolean>((resolve) => {
+    probe.once('error', () => resolve(false));
+    probe.listen(port, '127.0.0.1', () => resolve(true));
+  });
+  if (free) await new Promise<void>((resolve) => probe.close(() => resolve()));
+  return free;
 }
 
 export interface SiteOptions {

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import SqliteDatabase from 'better-sqlite3';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { ManualClock } from '../../common/clock.ts';
 import { silentLogger } from '../../common/log/logger.ts';
 import { START_MS } from '../../plugins/datastore/sql/conformance/samples.ts';
 import type { DataStore } from '../../plugins/datastore/sql/contract.ts';
 import { sqlStore } from '../../plugins/datastore/sql/store.ts';
+import { openConnection, type SqliteConnection } from '../../plugins/datastore/sql/sqlite/connection.ts';
 import { openSqlite, type SqliteOptions } from '../../plugins/datastore/sql/sqlite/open.ts';
 
 /** Opening of SQLite databases in one test file; everything is closed and removed at its end. */
@@ -17,7 +17,7 @@ export interface SqliteTests {
   readonly path: (name?: string) => string;
   readonly open: (connectionString: string, options?: Partial<SqliteOptions>) => Promise<DataStore>;
   /** A look at the file past our own code. */
-  readonly raw: (path: string) => SqliteDatabase.Database;
+  readonly raw: (path: string) => SqliteConnection;
 }
 
 export function sqliteTests(): SqliteTests {
@@ -41,7 +41,7 @@ export function sqliteTests(): SqliteTests {
       return store;
     },
     raw(path) {
-      const connection = new SqliteDatabase(path);
+      const connection = openConnection(path, { busyTimeoutMs: 5000 });
       opened.push(connection);
       return connection;
     },
@@ -54,15 +54,13 @@ export interface Schema {
   readonly columns: Readonly<Record<string, readonly unknown[]>>;
 }
 
-export function schemaOf(connection: SqliteDatabase.Database): Schema {
+export function schemaOf(connection: SqliteConnection): Schema {
   const objects = connection
-    .prepare<[], Schema['objects'][number]>(
-      'SELECT type, name, tbl_name AS "table", sql FROM sqlite_master ORDER BY rowid',
-    )
-    .all();
+    .prepare('SELECT type, name, tbl_name AS "table", sql FROM sqlite_master ORDER BY rowid')
+    .all() as unknown as Schema['objects'];
   const columns: Record<string, unknown[]> = {};
   for (const { name } of objects.filter((one) => one.type === 'table')) {
-    const info = connection.pragma(`table_info(${name})`) as {
+    const info = connection.prepare(`PRAGMA table_info(${name})`).all() as {
       name: string;
       type: string;
       notnull: number;

@@ -1,6 +1,6 @@
-import type BetterSqlite3 from 'better-sqlite3';
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely';
 import type { Clock } from '../../../../common/clock.ts';
+import type { SqliteConnection, SqliteStatement } from './connection.ts';
 import { fromSqlite, isBusy } from './errors.ts';
 
 /** How long a transaction waits for another process's lock. */
@@ -12,23 +12,23 @@ const MAX_STATEMENTS = 256;
 
 /** The connection to run statements on. */
 export interface SqliteDriverOptions {
-  readonly connection: BetterSqlite3.Database;
+  readonly connection: SqliteConnection;
   readonly file: string;
   readonly clock: Clock;
   /** Writers take the lock at once: one that reads first and writes then could find its snapshot overtaken. */
   readonly begin: 'begin' | 'begin immediate';
 }
 
-/** Runs the queries of one better-sqlite3 connection, one transaction after the other, in the order of asking. */
+/** Runs the queries of one connection, one transaction after the other, in the order of asking. */
 export class SqliteDriver implements Driver {
   readonly #options: SqliteDriverOptions;
-  readonly #connection: SqliteConnection;
+  readonly #connection: KyselyConnection;
   #last: Promise<void> = Promise.resolve();
   #release: () => void = () => undefined;
 
   constructor(options: SqliteDriverOptions) {
     this.#options = options;
-    this.#connection = new SqliteConnection(options.connection, options.file);
+    this.#connection = new KyselyConnection(options.connection, options.file);
   }
 
   async init(): Promise<void> {
@@ -87,12 +87,12 @@ export class SqliteDriver implements Driver {
   }
 }
 
-class SqliteConnection implements DatabaseConnection {
-  readonly #connection: BetterSqlite3.Database;
+class KyselyConnection implements DatabaseConnection {
+  readonly #connection: SqliteConnection;
   readonly #file: string;
-  readonly #statements = new Map<string, BetterSqlite3.Statement>();
+  readonly #statements = new Map<string, SqliteStatement>();
 
-  constructor(connection: BetterSqlite3.Database, file: string) {
+  constructor(connection: SqliteConnection, file: string) {
     this.#connection = connection;
     this.#file = file;
   }
@@ -106,7 +106,7 @@ class SqliteConnection implements DatabaseConnection {
     try {
       const statement = this.#prepare(sql);
       const bound = parameters.map(bindable);
-      // Kysely states what rows of this query look like; better-sqlite3 cannot know.
+      // Kysely states what rows of this query look like; the engine cannot know.
       if (statement.reader) return { rows: statement.all(...bound) as R[] };
       const { changes, lastInsertRowid } = statement.run(...bound);
       return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
@@ -119,7 +119,7 @@ class SqliteConnection implements DatabaseConnection {
     throw new TypeError('queries of this datastore are read in pages, not streamed');
   }
 
-  #prepare(text: string): BetterSqlite3.Statement {
+  #prepare(text: string): SqliteStatement {
     const known = this.#statements.get(text);
     if (known !== undefined) return known;
     const statement = this.#connection.prepare(text);
@@ -130,7 +130,7 @@ class SqliteConnection implements DatabaseConnection {
   }
 }
 
-/** better-sqlite3 takes no booleans; SQLite keeps them as 0 and 1. */
+/** The engines take no booleans; SQLite keeps them as 0 and 1. */
 function bindable(parameter: unknown): unknown {
   return typeof parameter === 'boolean' ? Number(parameter) : parameter;
 }

@@ -1,4 +1,3 @@
-import SqliteDatabase from 'better-sqlite3';
 import { type ErrorCode, FinialError, messageOf } from '../../../../common/errors.ts';
 import { sqlError } from '../errors.ts';
 
@@ -15,7 +14,7 @@ const EXPLAINED: readonly { readonly prefix: string; readonly code: ErrorCode; r
   { prefix: 'SQLITE_IOERR', code: 'unavailable', text: 'cannot be read or written: input/output error' },
 ];
 
-/** Turns what better-sqlite3 throws into our error, naming the file where the file is the matter. */
+/** Turns what an engine throws into our error, naming the file where the file is the matter. */
 export function fromSqlite(thrown: unknown, file: string): FinialError {
   if (thrown instanceof FinialError) return thrown;
   const code = sqliteCode(thrown);
@@ -30,6 +29,23 @@ export function isBusy(thrown: unknown): boolean {
   return sqliteCode(thrown).startsWith('SQLITE_BUSY');
 }
 
+/** What `node:sqlite` gives as numbers (https://sqlite.org/rescode.html), by the names that better-sqlite3 gives. */
+const PRIMARY_CODES: Readonly<Record<number, string>> = {
+  3: 'SQLITE_PERM',
+  5: 'SQLITE_BUSY',
+  6: 'SQLITE_LOCKED',
+  8: 'SQLITE_READONLY',
+  10: 'SQLITE_IOERR',
+  11: 'SQLITE_CORRUPT',
+  13: 'SQLITE_FULL',
+  14: 'SQLITE_CANTOPEN',
+  19: 'SQLITE_CONSTRAINT',
+  26: 'SQLITE_NOTADB',
+};
+
 function sqliteCode(thrown: unknown): string {
-  return thrown instanceof SqliteDatabase.SqliteError ? thrown.code : '';
+  if (!(thrown instanceof Error)) return '';
+  // The low byte of a result code is its kind.
+  if ('errcode' in thrown && typeof thrown.errcode === 'number') return PRIMARY_CODES[thrown.errcode & 0xff] ?? '';
+  return 'code' in thrown && typeof thrown.code === 'string' && thrown.code.startsWith('SQLITE_') ? thrown.code : '';
 }

@@ -1,11 +1,11 @@
 import { chmodSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
-import SqliteDatabase from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../../common/clock.ts';
 import type { Logger } from '../../../../common/log/logger.ts';
 import { sqliteTests } from '../../../../test/support/sqlite.ts';
 import { newEntry } from '../conformance/samples.ts';
+import { pragma } from './connection.ts';
 import { fromSqlite } from './errors.ts';
 
 describe('opening a SQLite database', () => {
@@ -25,7 +25,7 @@ describe('opening a SQLite database', () => {
     }
     expect(statSync(file).mode & 0o777).toBe(0o640);
     expect(statSync(`${file}-wal`).mode & 0o777).toBe(0o640);
-    expect(raw(file).pragma('journal_mode', { simple: true })).toBe('wal');
+    expect(pragma(raw(file), 'journal_mode')).toBe('wal');
   });
 
   it('takes relative paths, file URIs with odd names, and memory', async () => {
@@ -90,7 +90,7 @@ describe('opening a SQLite database', () => {
     const file = path();
     await (await open(file)).close();
     const other = raw(file);
-    other.pragma('locking_mode = EXCLUSIVE');
+    pragma(other, 'locking_mode = EXCLUSIVE');
     other.exec('BEGIN EXCLUSIVE; UPDATE migrations SET version = version');
     await expect(open(file, { openTimeoutMs: 10 })).rejects.toMatchObject(
       refusal('unavailable', file, 'locked by another process'),
@@ -168,6 +168,17 @@ describe('fromSqlite', () => {
     ['SQLITE_CORRUPT_INDEX', 'data-loss', 'datastore-sql: database "f" is damaged (SQLITE_CORRUPT_INDEX)'],
     ['SQLITE_ERROR', 'internal', 'datastore-sql: said'],
   ])('%s is %s', (sqlite, code, message) => {
-    expect(fromSqlite(new SqliteDatabase.SqliteError('said', sqlite), 'f')).toMatchObject({ code, message });
+    expect(fromSqlite(Object.assign(new Error('said'), { code: sqlite }), 'f')).toMatchObject({ code, message });
+  });
+
+  it.each([
+    [5, 'unavailable', 'datastore-sql: database "f" is locked by another process (SQLITE_BUSY)'],
+    [13, 'resource-exhausted', 'datastore-sql: database "f" cannot grow: the disk is full (SQLITE_FULL)'],
+    [1032, 'failed-precondition', 'datastore-sql: database "f" cannot be written to (SQLITE_READONLY)'],
+    [2067, 'already-exists', 'datastore-sql: said'],
+    [1, 'internal', 'datastore-sql: said'],
+  ])('result code %d of the built-in engine is %s', (errcode, code, message) => {
+    const thrown = Object.assign(new Error('said'), { code: 'ERR_SQLITE_ERROR', errcode });
+    expect(fromSqlite(thrown, 'f')).toMatchObject({ code, message });
   });
 });

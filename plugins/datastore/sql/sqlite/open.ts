@@ -1,7 +1,5 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import SqliteDatabase from 'better-sqlite3';
-import type BetterSqlite3 from 'better-sqlite3';
 import {
   Kysely,
   type LogEvent,
@@ -18,6 +16,7 @@ import type { SqlDatabase } from '../database.ts';
 import { sqlError } from '../errors.ts';
 import { pause } from '../paging.ts';
 import type { Tables } from '../tables.ts';
+import { openConnection, pragma, type SqliteConnection } from './connection.ts';
 import { SqliteDriver, type SqliteDriverOptions } from './driver.ts';
 import { fromSqlite } from './errors.ts';
 import { parseSqliteLocation, type SqliteLocation } from './location.ts';
@@ -61,21 +60,21 @@ export async function openSqlite(options: SqliteOptions): Promise<SqlDatabase> {
   }
   const opened = new CloseStack();
   try {
-    const writer = openConnection(location, options);
+    const writer = openFile(location, options);
     opened.defer('connection', () => void writer.close());
     configure(writer, location);
     migrateSqlite(writer, options);
     const inMemory = location.path === ':memory:';
-    const reader = inMemory ? undefined : openConnection({ ...location, mustExist: true }, options);
+    const reader = inMemory ? undefined : openFile({ ...location, mustExist: true }, options);
     if (reader !== undefined) {
       opened.defer('connection', () => void reader.close());
       configure(reader, location);
-      reader.pragma('query_only = ON');
+      pragma(reader, 'query_only = ON');
     }
     // A writer waits when it begins, in the driver; a reader only while another process repairs the log after a crash.
-    writer.pragma('busy_timeout = 0');
-    reader?.pragma(`busy_timeout = ${READER_BUSY_TIMEOUT_MS}`);
-    const version = writer.prepare('SELECT sqlite_version()').pluck().get();
+    pragma(writer, 'busy_timeout = 0');
+    if (reader !== undefined) pragma(reader, `busy_timeout = ${READER_BUSY_TIMEOUT_MS}`);
+    const version = writer.prepare('SELECT sqlite_version() AS version').get()?.version;
     log.info('Connected to SQL database', { read_only: false, type: 'sqlite3', version });
     const shared = { file: location.path, clock: waiting };
     const writes = kyselyOn({ ...shared, connection: writer, begin: 'begin immediate' }, options);
@@ -87,7 +86,7 @@ export async function openSqlite(options: SqliteOptions): Promise<SqlDatabase> {
   }
 }
 
-function openConnection({ path, mustExist }: SqliteLocation, options: SqliteOptions): BetterSqlite3.Database {
+function openFile({ path, mustExist }: SqliteLocation, options: SqliteOptions): SqliteConnection {
   const inMemory = path === ':memory:';
   if (!inMemory && !existsSync(dirname(resolve(path)))) {
     throw sqlError('failed-precondition', `cannot open database "${path}": its directory does not exist`);
@@ -95,17 +94,17 @@ function openConnection({ path, mustExist }: SqliteLocation, options: SqliteOpti
   if (mustExist && !inMemory && !existsSync(path)) {
     throw sqlError('failed-precondition', `cannot open database "${path}": the file does not exist`);
   }
-  return new SqliteDatabase(path, { timeout: options.openTimeoutMs ?? OPENING_BUSY_TIMEOUT_MS });
+  return openConnection(path, { busyTimeoutMs: options.openTimeoutMs ?? OPENING_BUSY_TIMEOUT_MS });
 }
 
 /** Foreign keys and write-ahead logging as in the reference; unlike there, a commit survives the loss of power. */
-function configure(connection: BetterSqlite3.Database, { path }: SqliteLocation): void {
-  const mode = connection.pragma('journal_mode = WAL', { simple: true });
+function configure(connection: SqliteConnection, { path }: SqliteLocation): void {
+  const mode = pragma(connection, 'journal_mode = WAL');
   if (mode !== 'wal' && path !== ':memory:') {
     throw sqlError('failed-precondition', `database "${path}" cannot be used with write-ahead logging here`);
   }
-  connection.pragma('foreign_keys = ON');
-  connection.pragma('synchronous = FULL');
+  pragma(connection, 'foreign_keys = ON');
+  pragma(connection, 'synchronous = FULL');
 }
 
 function kyselyOn(driver: SqliteDriverOptions, { logSql, log }: SqliteOptions): Kysely<Tables> {

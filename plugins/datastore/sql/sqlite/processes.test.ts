@@ -2,11 +2,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
+import { engineName } from './connection.ts';
 import { sqliteTests } from '../../../../test/support/sqlite.ts';
 
 /** Another server, written with nothing of ours: takes each token if it can and tells which ones it got. */
 const OTHER_SERVER = `
-  const database = new (require(process.argv[1]))(process.argv[2], { timeout: 10000 });
+  const [, library, file] = process.argv;
+  const database = library === 'node:sqlite'
+    ? new (require(library).DatabaseSync)(file, { timeout: 10000 })
+    : new (require(library))(file, { timeout: 10000 });
   const take = database.prepare('DELETE FROM join_tokens WHERE token = ? RETURNING token');
   process.on('message', (tokens) => {
     const got = tokens.filter((token) => take.get(token) !== undefined);
@@ -36,7 +40,8 @@ describe('two processes on one file', () => {
 });
 
 function otherServer(file: string): ChildProcess {
-  const library = createRequire(import.meta.url).resolve('better-sqlite3');
+  const name = engineName(process.versions.node);
+  const library = name === 'node:sqlite' ? name : createRequire(import.meta.url).resolve(name);
   return spawn(process.execPath, ['-e', OTHER_SERVER, library, file], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
