@@ -110,23 +110,36 @@ function nameConnection(socket: Duplex, key: string): void {
   Object.defineProperty(socket, 'remotePort', { value: undefined, configurable: true });
 }
 
+/** How long calls that were broken off have to tell their callers, in milliseconds. */
+const BREAK_OFF_MS = 500;
+/** Pause between two looks at what is still open while stopping, in milliseconds. */
+const LOOK_MS = 10;
+
+/**
+ * Lets calls end, then their connections. Streams of ours would never end by themselves, so they are told at once; the
+ * rest is told when its time is up. Callers hear the reason before their connection is cut, since what a cut looks like
+ * to them depends on the moment.
+ */
 async function stop(
   server: Server,
   { live, sockets }: { readonly live: ReadonlySet<LiveCall>; readonly sockets: ReadonlySet<Duplex> },
   graceMs: number,
 ): Promise<void> {
-  const closed = new Promise<void>((resolve) => {
-    // Its error only says that the server had no port of its own.
-    server.tryShutdown(() => resolve());
-  });
+  // It calls back while calls are still open on Node 24, and its error only says that it had no port of its own.
+  server.tryShutdown(() => undefined);
   const reason = new FinialError('unavailable', 'the server is shutting down');
   for (const call of live) if (call.streaming) call.abort(reason);
-  const force = setTimeout(() => {
-    for (const call of live) call.abort(reason);
-    server.forceShutdown();
-    // With a call still open, Node 24 keeps the socket of a session that was destroyed.
-    for (const socket of sockets) socket.destroy();
-  }, graceMs);
-  await closed;
-  clearTimeout(force);
+  await untilEmpty(live, graceMs);
+  for (const call of live) call.abort(reason);
+  await untilEmpty(live, BREAK_OFF_MS);
+  await untilEmpty(sockets, BREAK_OFF_MS);
+  server.forceShutdown();
+  // With a call still open, Node 24 keeps the socket of a session that was destroyed.
+  for (const socket of sockets) socket.destroy();
+}
+
+async function untilEmpty(set: ReadonlySet<unknown>, patienceMs: number): Promise<void> {
+  for (let waited = 0; set.size > 0 && waited < patienceMs; waited += LOOK_MS) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
 }
