@@ -125,6 +125,12 @@ const tasks = {
     must('node_modules/.bin/knip', []);
     must(process.execPath, ['deploy/checkout/generate.mjs', '--check']);
   },
+  bench: (args) => {
+    install();
+    build();
+    must('node_modules/.bin/tsc', ['-p', 'test/bench/tsconfig.json']);
+    must(process.execPath, ['--enable-source-maps', 'dist/bench/test/bench/main.js', ...args]);
+  },
   fuzz: (args) => {
     install();
     // Compiled by itself: the counters of test/fuzz go into a copy, and nothing else is to run with them.

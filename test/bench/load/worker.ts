@@ -1,0 +1,6 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { LoadPlan } from './plan.ts';
+import { runLoad } from './run.ts';
+
+// The load has a thread of its own, so that verifying answers and looking at processes does not disturb it.
+parentPort?.postMessage(await runLoad(workerData as LoadPlan));

@@ -1,0 +1,174 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { CloseStack } from '../../../common/lifecycle.ts';
+import { connectUnix, type RpcChannel } from '../../../common/rpc/client.ts';
+import { agentService } from '../../../common/rpc/services.ts';
+import type { AgentUnderTest, Bench, Row, ServerUnderTest } from '../row.ts';
+import { attestBenchAgent, type BenchAgent, createEntries, serverBundle } from '../seed/api.ts';
+import { seedEntries } from '../seed/entries.ts';
+import { type SeedFiles, seedFiles } from '../seed/sqlite.ts';
+import { BENCH_TRUST_DOMAIN } from './launch-config.ts';
+import { layOutSite, type Site } from './launch.ts';
+import type { TargetAddress } from './parse.ts';
+import { listenerPid } from './process.ts';
+
+/** Answers of a server with 100,000 entries are large. */
+const LIMITS = { maxReceiveBytes: 256 * 1024 * 1024 } as const;
+
+/** A target during a run: what was started for it, until it is disposed of. */
+export interface Session extends AsyncDisposable {
+  readonly bench: Bench;
+  /** Why a row cannot be run against this target; undefined when it can. */
+  cannot(row: Row): string | undefined;
+  /** Ends what rows left behind that others cannot use. */
+  afterRow(): Promise<void>;
+}
+
+/** @param sizes see `Bench` */
+export function openSession(
+  target: TargetAddress,
+  sizes: { readonly seconds: number; readonly shrink: number },
+): Session {
+  const stack = new CloseStack();
+  const scratch = mkdtempSync(path.join(os.tmpdir(), 'finial-bench-seed-'));
+  stack.defer('seeds', () => rmSync(scratch, { recursive: true, force: true }));
+  const seeds = seedFiles(scratch, BENCH_TRUST_DOMAIN, Date.now);
+  const sites = new SiteStore(target, seeds);
+  stack.defer('sites', () => sites[Symbol.asyncDispose]());
+  const servers = new Map<number, Promise<ServerUnderTest>>();
+  const serverWith = (entries: number): Promise<ServerUnderTest> => {
+    let server = servers.get(entries);
+    if (server === undefined) {
+      server = target.bin === undefined ? outsideServer(target, entries, stack) : startedServer(sites, entries, stack);
+      servers.set(entries, server);
+    }
+    return server;
+  };
+  let agent: Promise<AgentUnderTest> | undefined;
+  const bench: Bench = {
+    ...sizes,
+    label: target.label,
+    bin: target.bin ?? '',
+    server: serverWith,
+    agent: () => (agent ??= agentOf(target, sites, serverWith)),
+    site: (entries) => sites.fresh(entries),
+  };
+  return {
+    bench,
+    cannot({ needs }) {
+      if (target.bin !== undefined) return undefined;
+      if (needs === 'bin') return 'needs bin=DIR, as it starts the programs itself';
+      if (needs === 'agent' && target.agent === undefined) return 'needs agent=SOCKET';
+      if (needs === 'server' && target.server === undefined) return 'needs server=HOST:PORT';
+      return undefined;
+    },
+    afterRow: () => sites.dropFresh(),
+    [Symbol.asyncDispose]: () => stack.close(),
+  };
+}
+
+/** Servers and agents that the bench started. */
+class SiteStore implements AsyncDisposable {
+  readonly #target: TargetAddress;
+  readonly #seeds: SeedFiles;
+  readonly #kept = new Map<number, Promise<Site>>();
+  #fresh: Site[] = [];
+
+  constructor(target: TargetAddress, seeds: SeedFiles) {
+    this.#target = target;
+    this.#seeds = seeds;
+  }
+
+  /** A site that only one row uses. */
+  async fresh(entries: number): Promise<Site> {
+    const site = await layOutSite({ bin: this.#target.bin ?? '' });
+    this.#fresh.push(site);
+    if (entries > 0) this.#seeds.copyTo(site.at.database, entries);
+    return site;
+  }
+
+  /** A site whose server runs until the end. */
+  kept(entries: number): Promise<Site> {
+    let site = this.#kept.get(entries);
+    if (site === undefined) {
+      site = this.#start(entries);
+      this.#kept.set(entries, site);
+    }
+    return site;
+  }
+
+  async #start(entries: number): Promise<Site> {
+    const site = await layOutSite({ bin: this.#target.bin ?? '' });
+    if (entries > 0) this.#seeds.copyTo(site.at.database, entries);
+    await site.startServer();
+    return site;
+  }
+
+  async dropFresh(): Promise<void> {
+    for (const site of this.#fresh.splice(0)) await site[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dropFresh();
+    for (const site of await Promise.allSettled(this.#kept.values())) {
+      if (site.status === 'fulfilled') await site.value[Symbol.asyncDispose]();
+    }
+  }
+}
+
+async function startedServer(sites: SiteStore, entries: number, stack: CloseStack): Promise<ServerUnderTest> {
+  const { address, at } = await sites.kept(entries);
+  return serverAt(address, at.adminSocket, stack);
+}
+
+async function outsideServer(
+  { server = '', admin = '' }: TargetAddress,
+  entries: number,
+  stack: CloseStack,
+): Promise<ServerUnderTest> {
+  const found = await serverAt(server, admin, stack);
+  if (entries > 0) {
+    const { trustDomain } = await serverBundle(found.admin);
+    await createEntries(found.admin, seedEntries(trustDomain, entries));
+  }
+  return found;
+}
+
+async function serverAt(address: string, adminSocket: string, stack: CloseStack): Promise<ServerUnderTest> {
+  const admin: RpcChannel = connectUnix(adminSocket, LIMITS);
+  stack.defer('admin channel', () => admin.close());
+  const agents = new Map<number, Promise<BenchAgent>>();
+  return {
+    address,
+    adminSocket,
+    admin,
+    pid: await listenerPid(adminSocket),
+    agent(n) {
+      let agent = agents.get(n);
+      if (agent === undefined) {
+        agent = attestBenchAgent({ address, admin });
+        agents.set(n, agent);
+      }
+      return agent;
+    },
+  };
+}
+
+async function agentOf(
+  target: TargetAddress,
+  sites: SiteStore,
+  serverWith: (entries: number) => Promise<ServerUnderTest>,
+): Promise<AgentUnderTest> {
+  const server = await serverWith(0);
+  if (target.bin === undefined) {
+    const socketPath = target.agent ?? '';
+    const { agents } = await server.admin.call(agentService(), 'ListAgents', {}, { timeoutMs: 30_000 });
+    const ids = agents.map(({ id }) => `spiffe://${id?.trust_domain}${id?.path}`);
+    return { socketPath, server, ids, pid: await listenerPid(socketPath) };
+  }
+  const site = await sites.kept(0);
+  await site.startAgent();
+  const socketPath = site.at.workloadSocket;
+  return { socketPath, server, ids: [site.agentId ?? ''], pid: await listenerPid(socketPath) };
+}
