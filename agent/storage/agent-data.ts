@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { replaceFile } from '../../common/atomic-file.ts';
 import { FinialError, messageOf } from '../../common/errors.ts';
+import { lockForProcess } from '../../common/file-lock.ts';
 import { oneAtATime } from '../../common/one-at-a-time.ts';
 import { rfc3339 } from '../../common/time.ts';
 import { isJsonObject, JsonError, type JsonObject, type JsonValue, readJson } from '../../spiffe/json.ts';
@@ -62,9 +63,18 @@ export async function loadAgentData(dir: string): Promise<AgentData> {
   }
 }
 
-/** Replaces `agent-data.json` of the folder `dir`, whole or not at all. One write of a folder runs at a time. */
+/**
+ * Replaces `agent-data.json` of the folder `dir`, whole or not at all. One write of a folder runs at a time.
+ *
+ * @throws FinialError `internal` naming the file
+ */
 export async function saveAgentData(dir: string, data: AgentData): Promise<void> {
-  await replaceFile(path.join(dir, FILE_NAME), formatAgentData(data), OWNER_ONLY);
+  const file = path.join(dir, FILE_NAME);
+  try {
+    await replaceFile(file, formatAgentData(data), OWNER_ONLY);
+  } catch (error) {
+    throw new FinialError('internal', `unable to write ${file}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** The data of one folder for a running agent, whose parts each change what is theirs. */
@@ -74,8 +84,13 @@ export interface AgentStore {
   update(change: (data: AgentData) => AgentData): Promise<void>;
 }
 
-/** @throws FinialError `failed-precondition` as `loadAgentData` does */
+/**
+ * Opens the data for this process alone, until it ends.
+ *
+ * @throws FinialError `failed-precondition` as `loadAgentData` does, and when another process has the data open
+ */
 export async function openAgentStore(dir: string): Promise<AgentStore> {
+  lockForProcess(path.join(dir, FILE_NAME), 'agent data');
   let data = await loadAgentData(dir);
   const inTurn = oneAtATime();
   return {

@@ -1,17 +1,19 @@
-import { chmodSync, mkdirSync, statSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, renameSync, type Stats, unlinkSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { FinialError, messageOf } from '../errors.ts';
 import type { Closable } from '../lifecycle.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Peer } from '../rpc/call.ts';
-import { readPeerProcess } from './peer-process.ts';
+import { LISTEN_BACKLOG } from './backlog.ts';
+import { mostConnections } from './connection-limits.ts';
+import { type PeerProcess, readPeerProcess } from './peer-process.ts';
 
 /** sockaddr_un holds 108 bytes including the closing zero. */
 const LONGEST_PATH = 107;
 
-/** More connections than this are closed at accept, so that callers cannot use up the descriptors of the process. */
-const MOST_CONNECTIONS = 8192;
+/** The part of all connections that one process may hold. */
+const SHARE_OF_ONE = 1 / 3;
 
 /** Where to listen, and what is to be known of callers. */
 export interface UnixListenerOptions {
@@ -40,34 +42,81 @@ export async function listenUnix(options: UnixListenerOptions): Promise<Closable
   makeFolder(path.dirname(file), options.directoryMode);
   await removeStale(file);
   const sockets = new Set<net.Socket>();
-  const server = net.createServer((socket) => accept(socket, options, sockets));
-  server.maxConnections = MOST_CONNECTIONS;
+  // A caller that is identified costs its pidfd besides.
+  const most = mostConnections(options.track ? 2 : 1);
+  const callers = new Map<number, number>();
+  const mostOfOne = Math.ceil(most * SHARE_OF_ONE);
+  const server = net.createServer((socket) => accept(socket, options, { sockets, callers, mostOfOne }));
+  server.maxConnections = most;
+  server.on('drop', () => options.log.warn('Connection refused', { path: file, error: 'too many connections' }));
   await listen(server, file, options.mode);
+  const own = lstatSync(file, { throwIfNoEntry: false });
   server.on('error', (error) => options.log.error('Socket failed', { path: file, error }));
   return {
     async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
+      const closed = sparingOthers(file, own, options.log, () => new Promise((resolve) => server.close(resolve)));
       for (const socket of sockets) socket.destroy();
       await closed;
     },
   };
 }
 
-function accept(socket: net.Socket, options: UnixListenerOptions, sockets: Set<net.Socket>): void {
+/**
+ * Runs `close`, which deletes whatever is at the path, so that a socket of someone else who took the path meanwhile stays.
+ * Ours keeps its inode for as long as it is open, so that another file cannot have the same number.
+ */
+function sparingOthers<T>(file: string, own: Stats | undefined, log: Logger, close: () => T): T {
+  const found = lstatSync(file, { throwIfNoEntry: false });
+  if (found === undefined || (found.ino === own?.ino && found.dev === own.dev)) return close();
+  log.warn('Socket was replaced by someone else; leaving it', { path: file });
+  const aside = `${file}.${process.pid}`;
+  renameSync(file, aside);
+  try {
+    return close();
+  } finally {
+    renameSync(aside, file);
+  }
+}
+
+/** Who is connected. */
+interface Connected {
+  readonly sockets: Set<net.Socket>;
+  /** Connections by PID, of callers that are identified. */
+  readonly callers: Map<number, number>;
+  readonly mostOfOne: number;
+}
+
+function accept(socket: net.Socket, options: UnixListenerOptions, { sockets, callers, mostOfOne }: Connected): void {
   // An aborted connection is not news; without a listener the error would end the process.
   socket.on('error', (error) => options.log.debug('Connection failed', { error }));
+  let process: PeerProcess | undefined;
   try {
-    const process = options.track ? readPeerProcess(socket) : undefined;
+    process = options.track ? readPeerProcess(socket) : undefined;
+    const release = process === undefined ? undefined : admit(process.pid, callers, mostOfOne);
     socket.once('close', () => {
       sockets.delete(socket);
+      release?.();
       process?.close();
     });
     sockets.add(socket);
     options.onSocket(socket, { transport: 'unix', process });
   } catch (error) {
-    options.log.warn('Connection failed during accept', { error });
+    options.log.warn('Connection failed during accept', { pid: process?.pid, error });
+    if (!sockets.has(socket)) process?.close();
     socket.destroy();
   }
+}
+
+/** Counts a connection of a process; the function returned counts it off. @throws FinialError when it has too many */
+function admit(pid: number, callers: Map<number, number>, most: number): () => void {
+  const count = callers.get(pid) ?? 0;
+  if (count >= most) throw new FinialError('resource-exhausted', 'the process has too many connections');
+  callers.set(pid, count + 1);
+  return () => {
+    const left = (callers.get(pid) ?? 1) - 1;
+    if (left === 0) callers.delete(pid);
+    else callers.set(pid, left);
+  };
 }
 
 function makeFolder(folder: string, mode: number): void {
@@ -85,7 +134,7 @@ function makeFolder(folder: string, mode: number): void {
 }
 
 async function removeStale(file: string): Promise<void> {
-  const stats = statSync(file, { throwIfNoEntry: false });
+  const stats = lstatSync(file, { throwIfNoEntry: false });
   if (stats === undefined) return;
   if (!stats.isSocket()) {
     throw new FinialError('failed-precondition', `cannot listen on ${file}: a file that is no socket is in the way`);
@@ -96,9 +145,16 @@ async function removeStale(file: string): Promise<void> {
       `cannot listen on ${file}: another process is serving it; stop that process or choose another socket path`,
     );
   }
-  unlinkSync(file);
+  try {
+    unlinkSync(file);
+  } catch (error) {
+    throw new FinialError('failed-precondition', `cannot replace the old socket ${file}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
 }
 
+/** A socket is only dead when the kernel says so: one whose queue is full, or that we may not use, has an owner. */
 function answers(file: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = net.connect(file);
@@ -106,7 +162,9 @@ function answers(file: string): Promise<boolean> {
       probe.destroy();
       resolve(true);
     });
-    probe.once('error', () => resolve(false));
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT');
+    });
   });
 }
 
@@ -122,10 +180,17 @@ function listen(server: net.Server, file: string, mode: number): Promise<void> {
     });
     const umask = process.umask(0o777 & ~mode);
     try {
-      server.listen(file, () => {
-        chmodSync(file, mode);
+      server.listen({ path: file, backlog: LISTEN_BACKLOG }, () => {
         server.removeAllListeners('error');
-        resolve();
+        try {
+          chmodSync(file, mode);
+          resolve();
+        } catch (error) {
+          server.close();
+          reject(
+            new FinialError('failed-precondition', `cannot listen on ${file}: ${messageOf(error)}`, { cause: error }),
+          );
+        }
       });
     } finally {
       process.umask(umask);

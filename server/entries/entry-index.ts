@@ -14,9 +14,10 @@ import {
   type AuthorizedQuery,
 } from '../../spiffe/registration/authorized.ts';
 import type { Entry } from '../../spiffe/registration/entry.ts';
-import { EntryGraph, type EntryHandle, type IdKey } from '../../spiffe/registration/graph.ts';
+import type { EntryHandle, IdKey } from '../../spiffe/registration/graph.ts';
 import type { AttestedNode } from '../../spiffe/registration/node.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import { CompactEntries } from './compact-entries.ts';
 import { EventCursor } from './event-cursor.ts';
 
 /** Where entries and nodes come from, and how often they are asked for. */
@@ -53,16 +54,17 @@ const LOAD_PAGE = 1000;
 /** Loads everything once. @throws what the datastore throws */
 export async function openEntryIndex(deps: EntryIndexDeps): Promise<EntryIndex> {
   const { clock, entries, nodes } = deps;
-  const graph = new EntryGraph<Entry>(deps.trustDomain);
+  const held = new CompactEntries(deps.trustDomain);
+  const { graph } = held;
   const facts = new Map<SpiffeId, NodeFacts>();
   const inTurn = oneAtATime();
 
   const entryFollower = follower(deps, 'entry', entries, {
-    load: () => loadEntries(entries, graph),
+    load: () => loadEntries(entries, held),
     async refresh(id) {
       const entry = await entries.get(id);
-      if (entry === undefined) graph.remove(id);
-      else graph.put(entry, entry);
+      if (entry === undefined) held.remove(id);
+      else held.put(entry);
     },
   });
   const nodeFollower = follower(deps, 'node', nodes, {
@@ -91,10 +93,10 @@ export async function openEntryIndex(deps: EntryIndexDeps): Promise<EntryIndex> 
   });
   let loadedAt = clock.steady();
   return {
-    authorized: (agentId) => authorizedEntries(query(agentId)).map((handle) => graph.valueOf(handle)),
+    authorized: (agentId) => authorizedEntries(query(agentId)).map((handle) => held.entryOf(handle)),
     lookup(agentId, ids) {
       const wanted = new Set([...ids].map((id) => graph.handleOf(id)).filter((handle) => handle !== undefined));
-      const found = [...authorizedAmong(query(agentId), wanted)].map((handle) => graph.valueOf(handle));
+      const found = [...authorizedAmong(query(agentId), wanted)].map((handle) => held.entryOf(handle));
       return new Map(found.map((entry) => [entry.id, entry]));
     },
     run: (signal) =>
@@ -167,18 +169,18 @@ function follower(
   };
 }
 
-async function loadEntries(store: EntryIndexDeps['entries'], graph: EntryGraph<Entry>): Promise<void> {
-  const gone = new Set(graph.entryIds());
+async function loadEntries(store: EntryIndexDeps['entries'], held: CompactEntries): Promise<void> {
+  const gone = new Set(held.graph.entryIds());
   let token = '';
   do {
     const page = await store.list({ page: { size: LOAD_PAGE, token } });
     for (const entry of page.entries) {
-      graph.put(entry, entry);
+      held.put(entry);
       gone.delete(entry.id);
     }
     token = page.nextToken;
   } while (token !== '');
-  for (const id of gone) graph.remove(id);
+  for (const id of gone) held.remove(id);
 }
 
 function factsOf({ expiresAt, selectors }: AttestedNode): NodeFacts {

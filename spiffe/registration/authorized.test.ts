@@ -86,8 +86,8 @@ describe('authorizedEntries', () => {
   it('leaves entries of other trust domains out, and drops the earlier version of one that moved there', () => {
     const graph = graphOf([entry('x', agentId, '/x')]);
     const foreign = entry('x', agentId, 'spiffe://other.test/x');
-    expect(graph.put(foreign, foreign)).toBe(false);
-    expect(graph.put(entry('y', 'spiffe://other.test/spire/agent/one', '/y'), foreign)).toBe(false);
+    expect(graph.put(foreign, foreign)).toBeUndefined();
+    expect(graph.put(entry('y', 'spiffe://other.test/spire/agent/one', '/y'), foreign)).toBeUndefined();
     expect(authorized(graph)).toEqual([]);
     expect(graph.size).toBe(0);
   });
@@ -194,7 +194,7 @@ describe('EntryGraph', () => {
             model.delete(id);
           } else {
             model.set(id, next);
-            if (!graph.put(next, next)) model.delete(id);
+            if (graph.put(next, next) === undefined) model.delete(id);
           }
           const nodeSelectors = node.map(parseSelector);
           expect(authorized(graph, nodeSelectors)).toEqual(naive([...model.values()], nodeSelectors));

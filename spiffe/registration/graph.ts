@@ -22,7 +22,7 @@ const ALIAS = -1;
  * The entries of one trust domain, by who may have them: a compact source for the walk in `authorized.ts`. Beside the
  * shape it keeps one value per entry, such as its encoded form, and no other part of the entry.
  */
-export class EntryGraph<T extends object> implements EntrySource<EntryHandle, IdKey> {
+export class EntryGraph<T> implements EntrySource<EntryHandle, IdKey> {
   readonly #trustDomain: TrustDomain;
   readonly #serverId: SpiffeId;
   readonly #ids = new Interner();
@@ -51,12 +51,14 @@ export class EntryGraph<T extends object> implements EntrySource<EntryHandle, Id
   /**
    * Inserts the entry, or replaces the one with its ID.
    *
-   * @returns false when the entry or its parent is of another trust domain; such an entry is left out, and an earlier
-   * version of it is gone
+   * @returns what stands for it; undefined when the entry or its parent is of another trust domain: such an entry is left
+   * out, and an earlier version of it is gone
    */
-  put(entry: GraphEntry, value: T): boolean {
+  put(entry: GraphEntry, value: T): EntryHandle | undefined {
     this.remove(entry.id);
-    if (!isMemberOf(entry.spiffeId, this.#trustDomain) || !isMemberOf(entry.parentId, this.#trustDomain)) return false;
+    if (!isMemberOf(entry.spiffeId, this.#trustDomain) || !isMemberOf(entry.parentId, this.#trustDomain)) {
+      return undefined;
+    }
     const handle = this.#free.pop() ?? this.#values.length;
     const parent = this.#ids.acquire(entry.parentId);
     this.#handles.set(entry.id, handle);
@@ -65,7 +67,7 @@ export class EntryGraph<T extends object> implements EntrySource<EntryHandle, Id
     this.#identities[handle] = this.#ids.acquire(entry.spiffeId);
     this.#positions[handle] = entry.parentId === this.#serverId ? ALIAS : this.#adopt(parent, handle);
     if (entry.parentId === this.#serverId) this.#aliases.put(handle, entry.selectors);
-    return true;
+    return handle;
   }
 
   /** @returns whether it was there */
@@ -100,10 +102,34 @@ export class EntryGraph<T extends object> implements EntrySource<EntryHandle, Id
     return value;
   }
 
+  /** Puts `to` in the place of the value `from`. @returns false when the entry has another value or is gone */
+  exchange(handle: EntryHandle, from: T, to: T): boolean {
+    if (this.#values[handle] !== from) return false;
+    this.#values[handle] = to;
+    return true;
+  }
+
   /** What was put with the entry of this ID. */
   get(entryId: string): T | undefined {
     const handle = this.#handles.get(entryId);
     return handle === undefined ? undefined : this.#values[handle];
+  }
+
+  /** The identity that the entry gives. @throws RangeError when the handle stands for none */
+  spiffeIdOf(handle: EntryHandle): SpiffeId {
+    return this.#idOf(this.#identities[handle]);
+  }
+
+  /** Below whom the entry is. @throws RangeError when the handle stands for none */
+  parentIdOf(handle: EntryHandle): SpiffeId {
+    return this.#idOf(this.#parents[handle]);
+  }
+
+  #idOf(key: IdKey | undefined): SpiffeId {
+    const id = key === undefined ? undefined : this.#ids.textOf(key);
+    if (id === undefined) throw new RangeError('no entry has this handle');
+    // Only SPIFFE IDs were put in.
+    return id as SpiffeId;
   }
 
   keyOf(id: SpiffeId): IdKey | undefined {

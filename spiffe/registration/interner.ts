@@ -38,6 +38,11 @@ export class Interner {
     return this.#numbers.get(text);
   }
 
+  /** The text of a number in use; undefined when nobody uses it. */
+  textOf(number: number): string | undefined {
+    return this.#texts[number];
+  }
+
   usesOf(number: number): number {
     return this.#uses[number] ?? 0;
   }

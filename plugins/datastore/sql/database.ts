@@ -30,6 +30,11 @@ export interface SqlDatabase extends Closable {
   /** Runs `work` on one consistent snapshot. It must not write. */
   read<T>(work: (tx: Queries) => Promise<T>): Promise<T>;
   /**
+   * A number that is another one after each commit, of this process or any other, for keeping what was read until then.
+   * Absent where that costs a question to a server.
+   */
+  readonly version?: () => number;
+  /**
    * Runs `work` in a transaction that no other writer interleaves with on the rows it reads, and commits it durably.
    * Nothing is kept when `work` throws.
    */

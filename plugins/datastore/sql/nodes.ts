@@ -4,7 +4,7 @@ import { formatSelector, type Selector, selectorKeys } from '../../../spiffe/sel
 import type { SpiffeId } from '../../../spiffe/id.ts';
 import { type ChangingQueries, change, listEvents, type StoreContext } from './changes.ts';
 import type { ChangeEvent, NodeStore } from './contract.ts';
-import type { ColumnValues, Queries } from './database.ts';
+import type { ColumnValues, Queries, SqlDatabase } from './database.ts';
 import { distinct } from './entry-filter.ts';
 import type { EntryWriter } from './entry-writer.ts';
 import { notFound, sqlError } from './errors.ts';
@@ -40,11 +40,12 @@ export function nodeStore(context: StoreContext, reader: NodeReader, entries: En
       return { nodes: items, nextToken };
     },
 
-    get: (id) =>
+    get: untilChanged(database, (id) =>
       database.read(async (tx) => {
         const row = await reader.row(tx, id);
         return row === undefined ? undefined : (await reader.hydrate(tx, [row], true))[0];
       }),
+    ),
 
     attested: (node) => change(context, (write) => saveAttested(write, values, reader, node)),
 
@@ -69,6 +70,30 @@ export function nodeStore(context: StoreContext, reader: NodeReader, entries: En
     events: (after) => listEvents(after, (last, limit) => database.read((tx) => nodeEvents(tx, last, limit))),
 
     onChange: (listener) => changes.nodes.subscribe(listener),
+  };
+}
+
+/** So many nodes are kept between two changes of the database. */
+const MAX_KEPT = 10_000;
+
+/**
+ * Remembers nodes for as long as nothing at all was committed to the database, by whomever: every call of an agent asks
+ * for its node, and a ban must count from the next call on.
+ */
+function untilChanged(database: SqlDatabase, read: NodeStore['get']): NodeStore['get'] {
+  const { version } = database;
+  if (version === undefined) return read;
+  const kept = new Map<SpiffeId, AttestedNode | undefined>();
+  let keptAt: number | undefined;
+  return async (id) => {
+    const now = version();
+    if (now !== keptAt || kept.size > MAX_KEPT) kept.clear();
+    keptAt = now;
+    if (kept.has(id)) return kept.get(id);
+    const node = await read(id);
+    // A commit that came meanwhile may be missing in what was read.
+    if (keptAt === now && version() === now) kept.set(id, node);
+    return node;
   };
 }
 

@@ -1,6 +1,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { FinialError, messageOf } from '../../../common/errors.ts';
+import { lockForProcess } from '../../../common/file-lock.ts';
+import type { Logger } from '../../../common/log/logger.ts';
 import { object, required, string } from '../../../common/config/schema.ts';
 import { definePlugin } from '../../plugin.ts';
 import type { KeyManager } from '../contract.ts';
@@ -12,7 +14,7 @@ export const serverDiskKeyManager = definePlugin({
   type: 'KeyManager',
   name: 'disk',
   config: object({ keys_path: required(string()) }),
-  create: (config): Promise<KeyManager> => keysInFile(config.keys_path),
+  create: (config, { log }): Promise<KeyManager> => keysInFile(config.keys_path, log),
 });
 
 /** The agent's half: all keys in `keys.json` of the folder that `directory` names; made, for the owner only, if missing. */
@@ -20,14 +22,18 @@ export const agentDiskKeyManager = definePlugin({
   type: 'KeyManager',
   name: 'disk',
   config: object({ directory: required(string()) }),
-  async create(config): Promise<KeyManager> {
+  async create(config, { log }): Promise<KeyManager> {
     await prepareFolder(config.directory);
-    return keysInFile(path.join(config.directory, 'keys.json'));
+    return keysInFile(path.join(config.directory, 'keys.json'), log);
   },
 });
 
-async function keysInFile(file: string): Promise<KeyManager> {
-  return keysInProcess({ keys: await readKeyFile(file), persist: (keys) => writeKeyFile(file, keys) });
+async function keysInFile(file: string, log: Logger): Promise<KeyManager> {
+  // Each of two processes would write its own keys over those of the other.
+  lockForProcess(file, 'keys file');
+  const keys = await readKeyFile(file);
+  if (keys.size === 0) log.warn('Keys file holds no keys; new ones will be made', { path: file });
+  return keysInProcess({ keys, persist: (keys) => writeKeyFile(file, keys) });
 }
 
 /** Finds out at start, and not at the first rotation, that the folder cannot be written. */

@@ -1,4 +1,8 @@
 import { loadMessage } from '../../../common/rpc/message.ts';
+import type {
+  EntryRevision,
+  EntryRevision__Output,
+} from '../../../proto/gen/spire/api/server/entry/v1/EntryRevision.ts';
 import type { Entry as EntryMessage, Entry__Output } from '../../../proto/gen/spire/api/types/Entry.ts';
 import type { EntryMask__Output } from '../../../proto/gen/spire/api/types/EntryMask.ts';
 import type { Entry } from '../../../spiffe/registration/entry.ts';
@@ -24,6 +28,33 @@ export function entryEncoder(fieldNumber: number): EntryEncoder {
       if (kept?.maskKey === maskKey) return kept.bytes;
       const bytes = lengthDelimited(fieldNumber, message.encode(entryToProto(entry, mask)));
       known.set(entry, { maskKey, bytes });
+      return bytes;
+    },
+  };
+}
+
+/** Encodes what tells an agent whether its copy of an entry is current, once per entry, as the idle sync sends it to all. */
+export interface RevisionEncoder {
+  /** One `entry_revisions` field of an answer, with its tag and length. */
+  encode(entry: Entry): Buffer;
+}
+
+/** @param fieldNumber of the repeated `entry_revisions` in the answer's message */
+export function revisionEncoder(fieldNumber: number): RevisionEncoder {
+  const message = loadMessage<EntryRevision, EntryRevision__Output>(
+    'spire/api/server/entry/v1/entry.proto',
+    'spire.api.server.entry.v1.EntryRevision',
+  );
+  const known = new WeakMap<Entry, Buffer>();
+  return {
+    encode(entry) {
+      let bytes = known.get(entry);
+      if (bytes === undefined) {
+        const { id, revisionNumber, createdAt } = entry;
+        const revision = { id, revision_number: revisionNumber, created_at: createdAt };
+        bytes = lengthDelimited(fieldNumber, message.encode(revision));
+        known.set(entry, bytes);
+      }
       return bytes;
     },
   };

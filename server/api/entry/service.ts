@@ -7,7 +7,7 @@ import { batchCreateEntry } from './batch-create-entry.ts';
 import { batchDeleteEntry } from './batch-delete-entry.ts';
 import { batchUpdateEntry } from './batch-update-entry.ts';
 import { countEntries } from './count-entries.ts';
-import { entryEncoder } from './encoded-entries.ts';
+import { entryEncoder, revisionEncoder } from './encoded-entries.ts';
 import { getAuthorizedEntries } from './get-authorized-entries.ts';
 import { getEntry } from './get-entry.ts';
 import { listEntries } from './list-entries.ts';
@@ -30,6 +30,8 @@ export function entryApi(deps: EntryServiceDeps): ImplementedService {
     BatchUpdateEntry: unary(batchUpdateEntry(deps)),
     BatchDeleteEntry: unary(batchDeleteEntry(deps)),
     GetAuthorizedEntries: unary(getAuthorizedEntries({ ...deps, encoder: entryEncoder(1) })),
-    SyncAuthorizedEntries: bidi(syncAuthorizedEntries({ ...deps, encoder: entryEncoder(2) })),
+    SyncAuthorizedEntries: bidi(
+      syncAuthorizedEntries({ ...deps, encoder: entryEncoder(2), revisions: revisionEncoder(1) }),
+    ),
   });
 }

@@ -7,7 +7,7 @@ import type { Entry } from '../../../spiffe/registration/entry.ts';
 import type { EntryIndex } from '../../entries/entry-index.ts';
 import { callerIdOf, stateOf } from '../call-state.ts';
 import { refuse } from '../refuse.ts';
-import type { EntryEncoder } from './encoded-entries.ts';
+import type { EntryEncoder, RevisionEncoder } from './encoded-entries.ts';
 
 /** Entries, or revisions of entries, in one message. */
 const PAGE = 500;
@@ -23,6 +23,8 @@ export function syncAuthorizedEntries(deps: {
   readonly index: Pick<EntryIndex, 'authorized'>;
   /** For field 2 of the response. */
   readonly encoder: EntryEncoder;
+  /** For field 1 of the response. */
+  readonly revisions: RevisionEncoder;
 }): BidiHandler<SyncAuthorizedEntriesRequest__Output, SyncAuthorizedEntriesResponse> {
   return async function* (requests, call) {
     const state = stateOf(call);
@@ -39,10 +41,13 @@ export function syncAuthorizedEntries(deps: {
       yield Buffer.concat(entries.map(encode));
       return;
     }
-    for (const [page, more] of pagesOf(entries)) yield { entry_revisions: page.map(revisionOf), more };
-    const byId = new Map(entries.map((entry) => [entry.id, entry]));
+    const revision = (entry: Entry): Buffer => deps.revisions.encode(entry);
+    for (const [page, more] of pagesOf(entries)) yield Buffer.concat([...page.map(revision), ...(more ? [MORE] : [])]);
+    // Most agents ask for nothing more.
+    let byId: Map<string, Entry> | undefined;
     for (let next = await incoming.next(); next.done !== true; next = await incoming.next()) {
-      const wanted = next.value.ids.toSorted().flatMap((id) => byId.get(id) ?? []);
+      const known = (byId ??= new Map(entries.map((entry) => [entry.id, entry])));
+      const wanted = next.value.ids.toSorted().flatMap((id) => known.get(id) ?? []);
       for (const [page, more] of pagesOf(wanted)) yield Buffer.concat([...page.map(encode), ...(more ? [MORE] : [])]);
     }
   };
@@ -61,8 +66,4 @@ function* pagesOf(entries: readonly Entry[]): Generator<[page: readonly Entry[],
     yield [entries.slice(from, from + PAGE), from + PAGE < entries.length];
     from += PAGE;
   } while (from < entries.length);
-}
-
-function revisionOf(entry: Entry): { id: string; revision_number: number; created_at: number } {
-  return { id: entry.id, revision_number: entry.revisionNumber, created_at: entry.createdAt };
 }

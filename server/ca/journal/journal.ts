@@ -31,8 +31,7 @@ export async function openJournal({ journals, keyManager, log }: JournalDeps): P
   const found = await findJournal(journals, keyManager);
   let rowId = found?.rowId ?? 0;
   let entries = found === undefined ? emptyJournal : read(found);
-  if (found === undefined)
-    log.info('There is not a CA journal record that matches any of the local X509 authority IDs');
+  if (found === undefined) await tellOfMissing({ journals, keyManager, log });
   log.info('Journal loaded', {
     x509_cas: entries.x509.length,
     jwt_keys: entries.jwt.length,
@@ -78,6 +77,18 @@ export async function pruneJournals(
     await journals.delete(journal.rowId);
     log.info('Pruned stale CA journal record', { ca_journal_id: journal.rowId });
   }
+}
+
+/** To begin anew is right on a first start only; otherwise keys or database were lost, and the operator must know. */
+async function tellOfMissing({ journals, keyManager, log }: JournalDeps): Promise<void> {
+  log.info('There is not a CA journal record that matches any of the local X509 authority IDs');
+  const [records, keys] = [(await journals.list()).length, (await keyManager.listKeys()).length];
+  if (records === 0 && keys === 0) return;
+  const lost =
+    keys === 0
+      ? 'The datastore has CA journals but the KeyManager has no keys: unless this is another server on the datastore, keys were lost'
+      : 'The KeyManager has keys but no CA journal of the datastore names them: keys or datastore are not those used before';
+  log.warn(`${lost}. New authorities are made`, { ca_journals: records, keys });
 }
 
 async function findJournal(

@@ -1,4 +1,4 @@
-import { type ErrorCode, FinialError, messageOf } from '../../../../common/errors.ts';
+import { type ErrorCode, FinialError, messageOf, withContext } from '../../../../common/errors.ts';
 import { sqlError } from '../errors.ts';
 
 /** By the first part of SQLite's result code; what it says itself is only shown for the rest. */
@@ -22,6 +22,11 @@ export function fromSqlite(thrown: unknown, file: string): FinialError {
   const known = EXPLAINED.find(({ prefix }) => code.startsWith(prefix));
   if (known !== undefined) return sqlError(known.code, `database "${file}" ${known.text} (${code})`, thrown);
   return sqlError('internal', messageOf(thrown), thrown);
+}
+
+/** The same error, with the file in its message: a server that gives up has to say on what. */
+export function namingFile(error: FinialError, file: string): FinialError {
+  return error.message.includes(file) ? error : withContext(`database "${file}"`, error);
 }
 
 /** Whether trying again later may succeed, as another process holds the lock. */

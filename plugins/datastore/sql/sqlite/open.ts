@@ -18,7 +18,7 @@ import { pause } from '../paging.ts';
 import type { Tables } from '../tables.ts';
 import { openConnection, pragma, type SqliteConnection } from './connection.ts';
 import { SqliteDriver, type SqliteDriverOptions } from './driver.ts';
-import { fromSqlite } from './errors.ts';
+import { fromSqlite, namingFile } from './errors.ts';
 import { parseSqliteLocation, type SqliteLocation } from './location.ts';
 import { migrateSqlite } from './migrate.ts';
 import { sqliteValues } from './time.ts';
@@ -79,11 +79,31 @@ export async function openSqlite(options: SqliteOptions): Promise<SqlDatabase> {
     const shared = { file: location.path, clock: waiting };
     const writes = kyselyOn({ ...shared, connection: writer, begin: 'begin immediate' }, options);
     const reads = reader === undefined ? writes : kyselyOn({ ...shared, connection: reader, begin: 'begin' }, options);
-    return toSqlDatabase(writes, reads, opened, waiting);
+    const database = toSqlDatabase(writes, reads, opened, waiting);
+    if (inMemory) return database;
+    const watcher = openFile({ ...location, mustExist: true }, options);
+    opened.defer('connection', () => void watcher.close());
+    return { ...database, version: versionOf(watcher, location) };
   } catch (error) {
     await opened.close();
-    throw fromSqlite(error, location.path);
+    throw namingFile(fromSqlite(error, location.path), location.path);
   }
+}
+
+/**
+ * SQLite's data_version, which tells a connection of the commits of others. It has a connection of its own, as one that
+ * is in a transaction goes on seeing what it saw at first.
+ */
+function versionOf(connection: SqliteConnection, { path }: SqliteLocation): () => number {
+  pragma(connection, `busy_timeout = ${READER_BUSY_TIMEOUT_MS}`);
+  const question = connection.prepare('PRAGMA data_version');
+  return () => {
+    try {
+      return Number(question.get()?.data_version);
+    } catch (error) {
+      throw fromSqlite(error, path);
+    }
+  };
 }
 
 function openFile({ path, mustExist }: SqliteLocation, options: SqliteOptions): SqliteConnection {
