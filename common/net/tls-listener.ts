@@ -1,4 +1,5 @@
 import { constants, type KeyObject } from 'node:crypto';
+import type net from 'node:net';
 import tls from 'node:tls';
 import { certificatesToPem } from '../../spiffe/x509/pem.ts';
 import { FinialError, messageOf } from '../errors.ts';
@@ -6,6 +7,8 @@ import type { Closable } from '../lifecycle.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Observable } from '../observable.ts';
 import type { Peer, PeerCertificate } from '../rpc/call.ts';
+import { LISTEN_BACKLOG } from './backlog.ts';
+import { type Crowd, crowd, mostConnections } from './connection-limits.ts';
 import { presentedChain } from './presented-chain.ts';
 
 /** The certificate chain (DER, leaf first, no root) that a listener presents, with the leaf's key. */
@@ -34,7 +37,12 @@ export interface TlsListenerOptions {
 }
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
-const MOST_CONNECTIONS = 8192;
+/**
+ * The part of all connections that may be in their handshake, and that of clients without a certificate, who have nothing
+ * to do here but to ask for a bundle and to attest. Whoever has a certificate always finds room.
+ */
+const SHARE_OF_HANDSHAKES = 1 / 8;
+const SHARE_OF_ANONYMOUS = 1 / 4;
 
 /**
  * Serves HTTP/2 over TLS 1.2 or newer. A client certificate is asked for but optional; one that is presented must
@@ -43,7 +51,10 @@ const MOST_CONNECTIONS = 8192;
  * @throws FinialError `failed-precondition` when the address cannot be bound
  */
 export async function listenTls(options: TlsListenerOptions): Promise<Closable & { readonly port: number }> {
+  const most = mostConnections(1);
   const sockets = new Set<tls.TLSSocket>();
+  const handshakes = crowd<net.Socket>(Math.ceil(most * SHARE_OF_HANDSHAKES));
+  const anonymous = crowd<tls.TLSSocket>(Math.ceil(most * SHARE_OF_ANONYMOUS));
   const server = tls.createServer({
     ...secureContext(options.identity.current),
     ALPNProtocols: ['h2'],
@@ -52,8 +63,17 @@ export async function listenTls(options: TlsListenerOptions): Promise<Closable &
     rejectUnauthorized: false,
     handshakeTimeout: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
   });
-  server.maxConnections = MOST_CONNECTIONS;
-  server.on('secureConnection', (socket) => accept(socket, options, sockets));
+  server.maxConnections = most;
+  server.on('drop', () => options.log.warn('Connection refused', { error: 'too many connections' }));
+  server.on('connection', (socket) => {
+    const key = remoteOf(socket);
+    handshakes.add(key, socket);
+    socket.once('close', () => handshakes.delete(key));
+  });
+  server.on('secureConnection', (socket) => {
+    handshakes.delete(remoteOf(socket));
+    accept(socket, options, { sockets, anonymous });
+  });
   server.on('tlsClientError', (error, socket) => {
     options.log.debug('TLS handshake failed', { caller_addr: socket.remoteAddress, error });
     socket.destroy();
@@ -66,6 +86,7 @@ export async function listenTls(options: TlsListenerOptions): Promise<Closable &
     async close() {
       unsubscribe();
       const closed = new Promise((resolve) => server.close(resolve));
+      handshakes.clear();
       for (const socket of sockets) socket.destroy();
       await closed;
     },
@@ -84,7 +105,18 @@ function secureContext(identity: TlsIdentity): tls.SecureContextOptions {
   };
 }
 
-function accept(socket: tls.TLSSocket, options: TlsListenerOptions, sockets: Set<tls.TLSSocket>): void {
+/** A connection and the TLS socket made of it have the same. */
+function remoteOf({ remoteAddress, remotePort }: net.Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+/** Who is connected. */
+interface Connected {
+  readonly sockets: Set<tls.TLSSocket>;
+  readonly anonymous: Crowd<tls.TLSSocket>;
+}
+
+function accept(socket: tls.TLSSocket, options: TlsListenerOptions, { sockets, anonymous }: Connected): void {
   const address = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/, '');
   socket.on('error', (error) => options.log.debug('Connection failed', { caller_addr: address, error }));
   try {
@@ -92,7 +124,12 @@ function accept(socket: tls.TLSSocket, options: TlsListenerOptions, sockets: Set
     const chain = presentedChain(socket.getPeerCertificate(true));
     const certificate = chain.length === 0 ? undefined : options.verifyPeer(chain);
     sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    const key = remoteOf(socket);
+    if (certificate === undefined) anonymous.add(key, socket);
+    socket.once('close', () => {
+      sockets.delete(socket);
+      anonymous.delete(key);
+    });
     options.onSocket(socket, { transport: 'tcp', address, port: socket.remotePort ?? 0, certificate });
   } catch (error) {
     options.log.warn('Connection refused', { caller_addr: address, error: messageOf(error) });
@@ -106,7 +143,7 @@ function listen(server: tls.Server, { host, port }: TlsListenerOptions): Promise
       const why = error.code === 'EADDRINUSE' ? 'another process is listening there' : (error.code ?? error.message);
       reject(new FinialError('failed-precondition', `cannot listen on ${host}:${port}: ${why}`, { cause: error }));
     });
-    server.listen({ host, port }, () => {
+    server.listen({ host, port, backlog: LISTEN_BACKLOG }, () => {
       server.removeAllListeners('error');
       const address = server.address();
       resolve(typeof address === 'object' && address !== null ? address.port : port);
