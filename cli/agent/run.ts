@@ -1,4 +1,3 @@
-import { startAgent } from '../../agent/agent.ts';
 import { configureAgentPlugins } from '../../agent/plugins.ts';
 import { defineCommand } from '../../common/cli/command.ts';
 import { systemClock } from '../../common/clock.ts';
@@ -21,6 +20,8 @@ export const run = defineCommand({
     const log = logging.root;
     try {
       restrictUmask(log);
+      // Loaded here, so that the other commands start without it.
+      const { startAgent } = await import('../../agent/agent.ts');
       const start = (signal: AbortSignal) => startAgent({ config, plugins, clock: systemClock, log }, signal);
       return await serve({ name: 'Agent', log, reopenLog: () => logging.reopen(), start }, io);
     } finally {

@@ -3,7 +3,6 @@ import { systemClock } from '../../common/clock.ts';
 import { createLogging } from '../../common/log/logging.ts';
 import { serverBuiltIns } from '../../plugins/builtin.ts';
 import { configureServerPlugins } from '../../server/plugins.ts';
-import { startServer } from '../../server/server.ts';
 import { readPluginData } from '../read-plugin-data.ts';
 import { restrictUmask, serve } from '../serve.ts';
 import { configuration, configurationFlags } from './configuration.ts';
@@ -21,6 +20,8 @@ export const run = defineCommand({
     const log = logging.root;
     try {
       restrictUmask(log);
+      // Loaded here, so that the other commands start without it.
+      const { startServer } = await import('../../server/server.ts');
       const start = () => startServer({ config, plugins, clock: systemClock, log });
       return await serve({ name: 'Server', log, reopenLog: () => logging.reopen(), start }, io);
     } finally {
