@@ -1,8 +1,6 @@
 import { createRequire } from 'node:module';
 import type BetterSqlite3 from 'better-sqlite3';
 
-/** A value that SQLite keeps. */
-export type SqliteValue = null | number | bigint | string | Uint8Array;
 export type SqliteRow = Record<string, unknown>;
 
 /** A prepared statement. Every method throws what the engine throws (errors.ts reads it). */

@@ -61,13 +61,13 @@ export async function openSqlite(options: SqliteOptions): Promise<SqlDatabase> {
   const opened = new CloseStack();
   try {
     const writer = openFile(location, options);
-    opened.defer('connection', () => void writer.close());
+    opened.defer('connection', () => writer.close());
     configure(writer, location);
     migrateSqlite(writer, options);
     const inMemory = location.path === ':memory:';
     const reader = inMemory ? undefined : openFile({ ...location, mustExist: true }, options);
     if (reader !== undefined) {
-      opened.defer('connection', () => void reader.close());
+      opened.defer('connection', () => reader.close());
       configure(reader, location);
       pragma(reader, 'query_only = ON');
     }
@@ -82,7 +82,7 @@ export async function openSqlite(options: SqliteOptions): Promise<SqlDatabase> {
     const database = toSqlDatabase(writes, reads, opened, waiting);
     if (inMemory) return database;
     const watcher = openFile({ ...location, mustExist: true }, options);
-    opened.defer('connection', () => void watcher.close());
+    opened.defer('connection', () => watcher.close());
     return { ...database, version: versionOf(watcher, location) };
   } catch (error) {
     await opened.close();
