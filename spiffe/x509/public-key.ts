@@ -3,6 +3,7 @@ import { SpiffeError } from '../error.ts';
 import type { SignatureAlgorithm } from '../signer.ts';
 import { readAlgorithmIdentifier } from './algorithm-identifier.ts';
 import { DerReader, TAG } from './der.ts';
+import { bitString, objectIdentifier, sequence } from './der-writer.ts';
 import { OID } from './oid.ts';
 
 /** What a SubjectPublicKeyInfo holds, for the kinds of keys that X509-SVIDs may use here. */
@@ -155,11 +156,36 @@ export function checkStrength(key: PublicKey): void {
  */
 export function importPublicKey(key: PublicKey): KeyObject {
   try {
-    // As a JWK, because OpenSSL 3.0 takes half as long again to decode the same key from DER.
+    if (key.kind === 'ec' && TEXT_IS_CHEAPEST) return createPublicKey(pemOf(key));
     return createPublicKey({ key: jwkOf(key), format: 'jwk' });
   } catch (error) {
     throw new SpiffeError('invalid-key', 'public key is not valid', { cause: error });
   }
+}
+
+/**
+ * Measured for P-256: with OpenSSL 3.0 (Node.js 20) 48 us as a JWK, 92 us as DER and as PEM; with 3.5 (Node.js 24) 33 us as
+ * a JWK, 30 us as DER and 13 us as PEM, since Node.js 24 throws and catches two errors before it looks into an object.
+ */
+const TEXT_IS_CHEAPEST = isAtLeast(process.versions.openssl, 3, 5);
+
+function isAtLeast(version: string, major: number, minor: number): boolean {
+  const [ours = 0, oursMinor = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
+  return ours > major || (ours === major && oursMinor >= minor);
+}
+
+/** What precedes the coordinates in the SubjectPublicKeyInfo of a key on each curve (RFC 5480 2). */
+const POINT_PREFIXES = new Map<Curve, Buffer>(
+  CURVES.map(({ curve, oid, size }) => {
+    const algorithm = sequence(objectIdentifier(OID.ecPublicKey), objectIdentifier(oid));
+    const whole = sequence(algorithm, bitString(Buffer.alloc(1 + 2 * size, 0x04)));
+    return [curve, whole.subarray(0, whole.length - 2 * size)];
+  }),
+);
+
+function pemOf({ curve, x, y }: PublicKey & { readonly kind: 'ec' }): string {
+  const info = Buffer.concat([POINT_PREFIXES.get(curve) ?? Buffer.of(), x, y]);
+  return `-----BEGIN PUBLIC KEY-----\n${info.toString('base64')}\n-----END PUBLIC KEY-----\n`;
 }
 
 function jwkOf(key: PublicKey): JsonWebKey {
