@@ -10,6 +10,8 @@ import type { AgentEntry, ServerClient, SignedX509Svid } from '../server-client/
 
 /** No batch is larger; smaller ones follow when the server cannot manage (agent.md 3.1). */
 const LARGEST_BATCH = 500;
+/** As long as one batch takes, nobody gets what is in it; 10 RSA keys take a second. */
+const LARGEST_RSA_BATCH = 10;
 
 /** Who signs, and what is held already. */
 export interface SigningDependencies {
@@ -28,7 +30,8 @@ export type Due = (svid: HeldX509Svid, entry: AgentEntry) => boolean;
  * one succeeds.
  */
 export function x509Signing(deps: SigningDependencies): (due: Due, signal: AbortSignal) => Promise<void> {
-  let size = LARGEST_BATCH;
+  const largest = deps.keyType.startsWith('rsa') ? LARGEST_RSA_BATCH : LARGEST_BATCH;
+  let size = largest;
   return async (due, signal) => {
     const asked = new Set<string>();
     while (!signal.aborted) {
@@ -44,20 +47,25 @@ export function x509Signing(deps: SigningDependencies): (due: Due, signal: Abort
         size = Math.max(1, Math.floor(size / 2));
         throw error;
       }
-      size = Math.min(LARGEST_BATCH, size * 2);
+      size = Math.min(largest, size * 2);
     }
   };
 }
 
+/**
+ * Keys that are made at a time. An RSA key takes a thread of the pool for a tenth of a second or more; whatever else
+ * needs the pool, as looking at callers does, would wait for as long as all of a batch take.
+ */
+const KEYS_AT_ONCE: Readonly<Record<KeyType, number>> = { 'ec-p256': 32, 'ec-p384': 8, 'rsa-2048': 1, 'rsa-4096': 1 };
+
 async function signBatch(deps: SigningDependencies, batch: readonly AgentEntry[], signal: AbortSignal): Promise<void> {
-  const requests = await Promise.all(
-    batch.map(async (entry) => {
-      // A new key each time: a stolen one is of use no longer than its SVID.
-      const signer = await generateSigner(deps.keyType);
-      const csr = await createCsr({ signer, subject: SVID_SUBJECT, uris: [entry.spiffeId] });
-      return { entry, signer, entryId: entry.id, csr };
-    }),
-  );
+  const requests: Request[] = [];
+  const atOnce = KEYS_AT_ONCE[deps.keyType];
+  for (let from = 0; from < batch.length; from += atOnce) {
+    signal.throwIfAborted();
+    const some = batch.slice(from, from + atOnce);
+    requests.push(...(await Promise.all(some.map((entry) => requestFor(entry, deps.keyType)))));
+  }
   const signed = await deps.client.signX509Svids(requests, signal);
   const svids = new Map<string, HeldX509Svid>();
   for (const { entry, signer } of requests) {
@@ -73,6 +81,20 @@ async function signBatch(deps: SigningDependencies, batch: readonly AgentEntry[]
     }
   }
   deps.feed.setSvids(svids);
+}
+
+interface Request {
+  readonly entry: AgentEntry;
+  readonly signer: PrivateKeySigner;
+  readonly entryId: string;
+  readonly csr: Buffer;
+}
+
+/** With a new key each time: a stolen one is of use no longer than its SVID. */
+async function requestFor(entry: AgentEntry, keyType: KeyType): Promise<Request> {
+  const signer = await generateSigner(keyType);
+  const csr = await createCsr({ signer, subject: SVID_SUBJECT, uris: [entry.spiffeId] });
+  return { entry, signer, entryId: entry.id, csr };
 }
 
 /** @throws FinialError when the certificate is not for the entry's identity and our key */

@@ -235,6 +235,18 @@ describe('synchronisation', () => {
     expect(state.batches.slice(2, 4)).toEqual([500, 250]);
   });
 
+  it('hands out RSA keys in small batches, and leaves a thread of the pool to others while it makes them', async () => {
+    const { deps, state } = await world(Array.from({ length: 11 }, (_, index) => entry(`e${index}`)));
+    const sync = synchronisation({ ...deps, config: { ...deps.config, workloadKeyType: 'rsa-2048' } });
+    const syncing = sync.once(signal);
+    // As many as a pool of two threads can do before somebody else gets his turn, were all the keys asked for at once.
+    await generateSigner('ec-p256');
+    await generateSigner('ec-p256');
+    expect(state.batches).toEqual([]);
+    await syncing;
+    expect(state.batches).toEqual([10, 1]);
+  });
+
   it('does not ask for ever for an entry that the server does not sign', async () => {
     const { deps, state, svids } = await world([entry('a'), entry('b')]);
     state.unsignable.add('b');
