@@ -33,6 +33,8 @@ export interface ServerOptions {
   readonly log: Logger;
   /** Random bytes; the system's unless told. */
   readonly random?: (size: number) => Buffer;
+  /** Called once everything is read and before the first call can come in, for work that would hold up calls. */
+  readonly beforeServing?: () => void;
 }
 
 /** A server at work. */
@@ -92,6 +94,7 @@ async function assemble(
     ...named('endpoints'),
     ...{ trustDomain: config.trustDomain, bundle, bundles, adminIds },
   });
+  options.beforeServing?.();
   const endpoints = await openApi(options, plugins, { ...signing, index, peers, adminIds });
   resources.use('endpoints', endpoints);
   const testKey = (await generateSigner('ec-p256')).publicKey;

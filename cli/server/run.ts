@@ -1,5 +1,6 @@
 import { defineCommand } from '../../common/cli/command.ts';
 import { systemClock } from '../../common/clock.ts';
+import { collectGarbage } from '../../common/garbage.ts';
 import { createLogging } from '../../common/log/logging.ts';
 import { serverBuiltIns } from '../../plugins/builtin.ts';
 import { configureServerPlugins } from '../../server/plugins.ts';
@@ -22,7 +23,7 @@ export const run = defineCommand({
       restrictUmask(log);
       // Loaded here, so that the other commands start without it.
       const { startServer } = await import('../../server/server.ts');
-      const start = () => startServer({ config, plugins, clock: systemClock, log });
+      const start = () => startServer({ config, plugins, clock: systemClock, log, beforeServing: collectGarbage });
       return await serve({ name: 'Server', log, reopenLog: () => logging.reopen(), start }, io);
     } finally {
       logging.close();
