@@ -25,6 +25,8 @@ export interface EndpointsOptions {
 
 /** Agents reconnect at least this often, so that they find new servers behind a name. */
 const MAX_CONNECTION_AGE_MS = 3 * 60_000;
+/** What an honest agent asks for takes seconds; a stream that is left open does not keep its connection for ever. */
+const MAX_CONNECTION_AGE_GRACE_MS = 5 * 60_000;
 const GRACE_MS = 10_000;
 
 /**
@@ -39,7 +41,10 @@ export async function openEndpoints(options: EndpointsOptions): Promise<Closable
     services: services.tcp,
     interceptors,
     log,
-    limits: { maxConnectionAgeMs: MAX_CONNECTION_AGE_MS },
+    limits: {
+      maxConnectionAgeMs: MAX_CONNECTION_AGE_MS,
+      maxConnectionAgeGraceMs: MAX_CONNECTION_AGE_GRACE_MS,
+    },
   });
   const local = createRpcServer({ services: services.local, interceptors, log });
   const tcp = await listenTls({

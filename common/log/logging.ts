@@ -2,6 +2,7 @@ import path from 'node:path';
 import { type Clock, systemClock } from '../clock.ts';
 import { formatJson, formatText } from './format.ts';
 import { LOG_LEVELS, type LogFields, type Logger, type LogLevel } from './logger.ts';
+import { limitRepeats } from './repeats.ts';
 import { fileSink, type LogSink, streamSink } from './sink.ts';
 
 /** What is written, in which form and where to. */
@@ -33,6 +34,9 @@ export interface Logging {
   close(): void;
 }
 
+/** Levels whose lines callers can cause at will. The audit log is written at `info`, all of it. */
+const REPEATABLE: ReadonlySet<LogLevel> = new Set(['error', 'warning']);
+
 /** @throws FinialError `failed-precondition` when the log file cannot be opened */
 export function createLogging(options: LoggingOptions): Logging {
   const sink =
@@ -42,10 +46,16 @@ export function createLogging(options: LoggingOptions): Logging {
   let level = options.level;
   let threshold = LOG_LEVELS.indexOf(level);
 
+  const judge = limitRepeats();
+
   const emit: Emit = (at, message, bound, fields, caller) => {
     if (LOG_LEVELS.indexOf(at) > threshold) return;
+    const time = now();
+    const all = { ...bound, ...fields };
+    const verdict = REPEATABLE.has(at) ? judge(message, all, time) : undefined;
+    if (verdict?.write === false) return;
     const location = options.sourceLocation === true ? sourceLocation(caller) : undefined;
-    const record = { level: at, message, time: new Date(now()), fields: { ...bound, ...fields, ...location } };
+    const record = { level: at, message, time: new Date(time), fields: { ...all, ...verdict?.fields, ...location } };
     sink.write(format(record, options.nano === true));
   };
   return {

@@ -211,4 +211,17 @@ describe('listenTls', () => {
     });
     await expect(again).rejects.toThrow(`cannot listen on 127.0.0.1:${port}: another process is listening there`);
   });
+
+  it('closes at once though handshakes are going on', async () => {
+    const { port } = await serve();
+    const silent = net.connect(port, '127.0.0.1');
+    await once(silent, 'connect');
+    const cutOff = once(silent.resume(), 'close');
+    // The server has to have accepted it, or it never hears of the end.
+    const later = net.connect(port, '127.0.0.1');
+    await once(later, 'connect');
+    later.destroy();
+    for (const one of open.splice(0)) await one.close();
+    await cutOff;
+  });
 });

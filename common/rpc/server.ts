@@ -1,8 +1,9 @@
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServerOptions, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { Logger } from '../log/logger.ts';
 import { FinialError } from '../errors.ts';
+import { boundIntake } from './intake.ts';
 import { withReadableAuthority } from './readable-authority.ts';
 import type { Interceptor, Peer } from './call.ts';
 import { type CallEnvironment, grpcHandler, type LiveCall } from './serve.ts';
@@ -36,13 +37,36 @@ export interface RpcServerLimits {
   readonly maxConcurrentStreams?: number | undefined;
   /** A connection this old takes no more calls, so that clients spread out anew; unlimited unless told. */
   readonly maxConnectionAgeMs?: number | undefined;
+  /** Calls that are still open this long after their connection became too old are broken off; never unless told. */
+  readonly maxConnectionAgeGraceMs?: number | undefined;
+  /** A silent connection is asked for a sign of life this often; every 30 seconds unless told. */
+  readonly keepaliveMs?: number | undefined;
+  /** How long a client may take to begin speaking HTTP/2; 20 seconds unless told. */
+  readonly openingMs?: number | undefined;
+  /** Open calls of all connections together; 8192 unless told. Beyond it a connection with few calls gets another. */
+  readonly openCalls?: number | undefined;
+  /** How long one message may be on its way; 60 seconds unless told. */
+  readonly messageMs?: number | undefined;
 }
 
 const DEFAULT_RECEIVE_BYTES = 4 * 1024 * 1024;
 const DEFAULT_STREAMS = 1000;
-/** A silent connection is asked for a sign of life this often, and dropped when none comes in the second time. */
-const KEEPALIVE_MS = 2 * 3600 * 1000;
+/**
+ * Node 20 does not close a connection whose client broke HTTP/2 or reset too many calls, nor sees that the client has
+ * closed it (measured; 24 does both). It no longer answers either, by which it is found out.
+ */
+const DEFAULT_KEEPALIVE_MS = 30_000;
+/** A connection that gives no sign of life for this long after it was asked is dropped. */
 const KEEPALIVE_ANSWER_MS = 20_000;
+const DEFAULT_OPENING_MS = 20_000;
+/** The preface and the header of the SETTINGS frame that comes with it (RFC 9113 3.4). */
+const OPENING_BYTES = 24 + 9;
+const DEFAULT_MESSAGE_MS = 60_000;
+/** Four of the longest messages. */
+const UNFINISHED_BYTES = 4 * DEFAULT_RECEIVE_BYTES;
+const ALL_UNFINISHED_BYTES = 64 * 1024 * 1024;
+/** A stream of the Workload API costs 46 kB (measured). */
+const DEFAULT_OPEN_CALLS = 8192;
 
 /** A gRPC server without a listener: connections come in through `accept`, with what is known of their other end. */
 export function createRpcServer(options: RpcServerOptions): RpcServer {
@@ -54,9 +78,17 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     'grpc.enable_channelz': 0,
     'grpc.max_receive_message_length': limits.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES,
     'grpc.max_concurrent_streams': limits.maxConcurrentStreams ?? DEFAULT_STREAMS,
-    'grpc.keepalive_time_ms': KEEPALIVE_MS,
-    'grpc.keepalive_timeout_ms': KEEPALIVE_ANSWER_MS,
-    ...(limits.maxConnectionAgeMs === undefined ? {} : { 'grpc.max_connection_age_ms': limits.maxConnectionAgeMs }),
+    'grpc.keepalive_time_ms': limits.keepaliveMs ?? DEFAULT_KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': Math.min(KEEPALIVE_ANSWER_MS, limits.keepaliveMs ?? DEFAULT_KEEPALIVE_MS),
+    ...ageOptions(limits),
+    interceptors: [
+      boundIntake({
+        connectionBytes: UNFINISHED_BYTES,
+        totalBytes: ALL_UNFINISHED_BYTES,
+        messageMs: limits.messageMs ?? DEFAULT_MESSAGE_MS,
+        openCalls: limits.openCalls ?? DEFAULT_OPEN_CALLS,
+      }),
+    ],
   });
   const environment: CallEnvironment = { peers, live, interceptors: options.interceptors, log };
   for (const service of options.services) addService(server, service, environment);
@@ -79,7 +111,11 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       nameConnection(connection, key);
       peers.set(key, peer);
       sockets.add(socket);
+      const opened = setTimeout(() => {
+        if (bytesFrom(socket) < OPENING_BYTES) socket.destroy();
+      }, limits.openingMs ?? DEFAULT_OPENING_MS).unref();
       socket.once('close', () => {
+        clearTimeout(opened);
         peers.delete(key);
         sockets.delete(socket);
       });
@@ -90,6 +126,18 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       return stopping;
     },
   };
+}
+
+function ageOptions({ maxConnectionAgeMs, maxConnectionAgeGraceMs }: RpcServerLimits): ServerOptions {
+  return {
+    ...(maxConnectionAgeMs !== undefined && { 'grpc.max_connection_age_ms': maxConnectionAgeMs }),
+    ...(maxConnectionAgeGraceMs !== undefined && { 'grpc.max_connection_age_grace_ms': maxConnectionAgeGraceMs }),
+  };
+}
+
+/** What came in over a connection; not counted for streams that are no sockets. */
+function bytesFrom(socket: Duplex): number {
+  return socket instanceof net.Socket ? socket.bytesRead : Number.POSITIVE_INFINITY;
 }
 
 function addService(server: Server, service: ImplementedService, environment: CallEnvironment): void {

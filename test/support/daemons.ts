@@ -3,6 +3,13 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { agentConfig, serverConfig, TRUST_DOMAIN } from './site-config.ts';
+import { isStall, LONGEST_TURN_MS, longTurns, noteStall, stallMonitor } from './stall-monitor.ts';
+
+/** On which a daemon tells its long turns. */
+const STALL_FD = 3;
+
+export { TRUST_DOMAIN };
 
 const root = path.resolve(import.meta.dirname, '../..');
 const bin = (name: string): string => path.join(root, 'bin', name);
@@ -50,29 +57,72 @@ export async function run(program: string, args: readonly string[], options: Run
 export class Daemon {
   readonly #program: string;
   readonly #args: readonly string[];
+  readonly #before: readonly string[];
   #child: ChildProcess | undefined;
   #output = '';
+  #readyAt = Number.POSITIVE_INFINITY;
+  readonly #floods: { readonly from: number; to: number; readonly longestMs: number }[] = [];
 
-  constructor(program: string, args: readonly string[]) {
+  /** @param descriptors how many files the process may have open; needs prlimit(1) */
+  constructor(program: string, args: readonly string[], descriptors?: number) {
     this.#program = program;
     this.#args = args;
+    this.#before = descriptors === undefined ? [] : ['prlimit', `--nofile=${descriptors}:${descriptors}`];
   }
 
   start(more: readonly string[] = []): void {
-    const child = spawn(process.execPath, [bin(this.#program), ...this.#args, ...more], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+    const monitor = stallMonitor(STALL_FD);
+    const node = [process.execPath, ...monitor.args];
+    const command = [...this.#before, ...node, bin(this.#program), ...this.#args, ...more];
+    const child = spawn(command[0] ?? '', command.slice(1), {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      env: { ...process.env, ...monitor.env },
     });
+    this.#readyAt = Number.POSITIVE_INFINITY;
+    child.stdio[STALL_FD]?.on('data', (part: Buffer) => this.#judge(String(part)));
     for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (part) => {
+      stream?.on('data', (part) => {
         this.#output += String(part);
       });
     }
     this.#child = child;
   }
 
+  /** Says that start-up is over: from now on no turn of its event loop may be long. */
+  noteReady(): void {
+    this.#readyAt = Date.now();
+  }
+
+  /**
+   * Says that it is being flooded: hundreds of calls may come in one packet, and so in one turn of its event loop.
+   *
+   * @param longestMs how long such a turn may compute
+   * @returns to be called when the flood is over
+   */
+  noteFlood(longestMs: number): () => void {
+    const flood = { from: Date.now(), to: Number.POSITIVE_INFINITY, longestMs };
+    this.#floods.push(flood);
+    return () => {
+      flood.to = Date.now();
+    };
+  }
+
+  #judge(told: string): void {
+    for (const turn of longTurns(told)) {
+      const flood = this.#floods.find(({ from, to }) => turn.at >= from && turn.at - turn.wallMs <= to);
+      const longest = flood?.longestMs ?? LONGEST_TURN_MS;
+      if (turn.at - turn.wallMs > this.#readyAt && isStall(turn, longest)) noteStall(this.#program, turn);
+    }
+  }
+
   /** Everything it printed since it was made, over all its starts. */
   get output(): string {
     return this.#output;
+  }
+
+  /** Of the process last started; 0 before. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
   }
 
   get running(): boolean {
@@ -135,6 +185,8 @@ export interface SiteOptions {
   readonly server?: string;
   /** Lines for the `agent` block. */
   readonly agent?: string;
+  /** How many files each of the processes may have open. */
+  readonly descriptors?: number;
 }
 
 /** A server and an agent with files of their own below a folder. */
@@ -158,8 +210,6 @@ export interface Site {
   stop(): Promise<void>;
 }
 
-export const TRUST_DOMAIN = 'example.org';
-
 /** Writes the configuration of a site; nothing runs yet. */
 export async function makeSite(folder: string, options: SiteOptions = {}): Promise<Site> {
   const port = await freePort();
@@ -169,8 +219,8 @@ export async function makeSite(folder: string, options: SiteOptions = {}): Promi
   writeFileSync(at('agent.conf'), agentConfig(at, port, options.agent ?? ''));
   const serverSocket = at('private', 'api.sock');
   const agentSocket = at('public', 'api.sock');
-  const server = new Daemon('spire-server', ['run', '-config', at('server.conf')]);
-  const agent = new Daemon('spire-agent', ['run', '-config', at('agent.conf')]);
+  const server = new Daemon('spire-server', ['run', '-config', at('server.conf')], options.descriptors);
+  const agent = new Daemon('spire-agent', ['run', '-config', at('agent.conf')], options.descriptors);
   const serverCommand = (...args: string[]) => run('spire-server', [...args, '-socketPath', serverSocket]);
   const agentCommand = (...args: string[]) => run('spire-agent', [...args, '-socketPath', agentSocket]);
   const healthy = async (what: 'server' | 'agent', daemon: Daemon, command: typeof serverCommand): Promise<void> => {
@@ -178,6 +228,7 @@ export async function makeSite(folder: string, options: SiteOptions = {}): Promi
       const { code, err } = await command('healthcheck');
       if (code !== 0) throw new Error(`${err}\n${daemon.output}`);
     });
+    daemon.noteReady();
   };
   return {
     folder,
@@ -210,43 +261,6 @@ export async function makeSite(folder: string, options: SiteOptions = {}): Promi
       await server.stop('SIGKILL');
     },
   };
-}
-
-function serverConfig(at: (...parts: string[]) => string, port: number, more: string): string {
-  return `server {
-  bind_address = "127.0.0.1"
-  bind_port = "${port}"
-  socket_path = "${at('private', 'api.sock')}"
-  trust_domain = "${TRUST_DOMAIN}"
-  data_dir = "${at('server')}"
-  log_level = "DEBUG"
-  ${more}
-}
-plugins {
-  DataStore "sql" { plugin_data { database_type = "sqlite3" connection_string = "${at('server', 'datastore.sqlite3')}" } }
-  KeyManager "disk" { plugin_data { keys_path = "${at('server', 'keys.json')}" } }
-  NodeAttestor "join_token" { plugin_data {} }
-}
-`;
-}
-
-function agentConfig(at: (...parts: string[]) => string, port: number, more: string): string {
-  return `agent {
-  data_dir = "${at('agent')}"
-  log_level = "DEBUG"
-  server_address = "127.0.0.1"
-  server_port = ${port}
-  socket_path = "${at('public', 'api.sock')}"
-  trust_bundle_path = "${at('bundle.pem')}"
-  trust_domain = "${TRUST_DOMAIN}"
-  ${more}
-}
-plugins {
-  NodeAttestor "join_token" { plugin_data {} }
-  KeyManager "disk" { plugin_data { directory = "${at('agent')}" } }
-  WorkloadAttestor "unix" { plugin_data { discover_workload_path = true workload_size_limit = -1 } }
-}
-`;
 }
 
 /** The IDs of the roots in a bundle as `bundle show -output json` prints it, and those of its JWT keys. */

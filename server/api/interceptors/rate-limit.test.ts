@@ -52,6 +52,24 @@ describe('the rate limit', () => {
     expect(third.done).toBe(true);
   });
 
+  it('refuses who would have to wait for more than five minutes, and forgets about it', async () => {
+    const { clock, take } = begin();
+    await take(attest, 1);
+    const waiting = Array.from({ length: 300 }, () =>
+      watch(take(attest, 1, remotePeer(), new AbortController().signal)),
+    );
+    const refusal = { code: 'resource-exhausted', message: 'too many requests are waiting' };
+    await expect(take(attest, 1)).rejects.toMatchObject(refusal);
+    await expect(take(attest, 1)).rejects.toMatchObject(refusal);
+    await clock.advance(1000);
+    const last = watch(take(attest, 1));
+    await clock.advance(299_000);
+    expect(waiting.every(({ done }) => done)).toBe(true);
+    expect(last.done).toBe(false);
+    await clock.advance(1000);
+    expect(last.done).toBe(true);
+  });
+
   it('is one per address', async () => {
     const { clock, take } = begin();
     await take(attest, 1);

@@ -13,8 +13,14 @@ export interface RateLimitDeps {
 }
 
 /**
+ * Whoever would have to wait longer is refused: connections do not live much longer than this (server/endpoints.ts), so
+ * the wait would be for nothing, and what waits takes memory.
+ */
+const LONGEST_WAIT_MS = 5 * 60_000;
+
+/**
  * Gives the handler the limit of its method. Handlers take the tokens themselves, since only they know what a request
- * costs. Whoever is too fast waits; only a request that could never pass is refused. Local callers have no limit.
+ * costs. Whoever is too fast waits; refused are requests that could never pass, or not within five minutes. Local callers have no limit.
  */
 export function limitRate({ clock, enabled }: RateLimitDeps): Interceptor {
   const buckets = new Map<LimitName, Buckets>();
@@ -34,6 +40,10 @@ export function limitRate({ clock, enabled }: RateLimitDeps): Interceptor {
       }
       const wait = bucket.take(count, clock.steady());
       if (wait === 0) return;
+      if (wait > LONGEST_WAIT_MS) {
+        bucket.giveBack(count, clock.steady());
+        throw new FinialError('resource-exhausted', 'too many requests are waiting');
+      }
       try {
         await clock.sleep(wait, call.signal);
       } catch (error) {
