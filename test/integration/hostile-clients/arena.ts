@@ -56,6 +56,8 @@ export interface AttackReport {
 
 /** Generous, since machines are slow: here such turns compute for 200 ms at most. */
 const LONGEST_FLOOD_TURN_MS = 2000;
+/** Thousands of connections that begin or end at once are no single request either. */
+const LONGEST_ATTACKED_TURN_MS = 250;
 const RSS_GROWTH_MIB = 160;
 /** Lines above debug in one attack: a few of each kind, never one for each of thousands of wrongs. */
 const MOST_LOG_LINES = 200;
@@ -96,13 +98,12 @@ async function suffer(arena: Arena, attack: Attack, door: Door, scale: number): 
   const before = processState(daemon.pid);
   const logged = daemon.output.length;
   const beside = await bystander(arena.target(door), arena.method(door));
-  const endFlood = attack.limits?.isFlood === true ? daemon.noteFlood(LONGEST_FLOOD_TURN_MS) : () => undefined;
+  const endFlood = daemon.noteFlood(attack.limits?.isFlood === true ? LONGEST_FLOOD_TURN_MS : LONGEST_ATTACKED_TURN_MS);
   let served: Awaited<ReturnType<typeof beside.stop>>;
   try {
     await attack.run(arena, door, scale);
   } finally {
     served = await beside.stop();
-    endFlood();
   }
   if (!daemon.running) throw new Error(`${name}: the process ended\n${daemon.output.slice(-4000)}`);
   const after = await eventually(`${name}: descriptors as before`, () => {
@@ -112,6 +113,8 @@ async function suffer(arena: Arena, attack: Attack, door: Door, scale: number): 
     }
     return state;
   });
+  // Only now has the daemon dealt with what was left of it.
+  endFlood();
   const lines = daemon.output
     .slice(logged)
     .split('\n')

@@ -179,7 +179,8 @@ export const brokenFrames: readonly BrokenFrames[] = [
     'PRIORITY of the wrong length',
     after(() => frame(FRAME.priority, 0, 1, zeros(4))),
   ),
-  refused(
+  // The nghttp2 of Node.js 24 passes over PRIORITY altogether.
+  borne(
     'PRIORITY on stream 0',
     after(() => frame(FRAME.priority, 0, 0, zeros(5))),
   ),
