@@ -137,6 +137,12 @@ const tasks = {
     must('node_modules/.bin/tsc', ['-p', 'test/fuzz/tsconfig.json']);
     must(process.execPath, ['--enable-source-maps', 'dist/fuzz/plain/test/fuzz/main.js', ...args]);
   },
+  soak: (args) => {
+    install();
+    build();
+    must('node_modules/.bin/tsc', ['-p', 'test/soak/tsconfig.json']);
+    must(process.execPath, ['--enable-source-maps', '--expose-gc', 'dist/soak/test/soak/main.js', ...args]);
+  },
   generate: () => {
     install();
     must(process.execPath, ['deploy/checkout/generate.mjs']);
