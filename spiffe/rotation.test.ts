@@ -41,6 +41,9 @@ describe('authority thresholds', () => {
     ['both when the first was missed', 21 * HOUR, false, ['prepare', 'activate']],
     ['both when it expired', 25 * HOUR, false, ['prepare', 'activate']],
     ['the prepared one takes over when it expired', DAY, true, ['activate']],
+    ['nothing when the clock was set back a little', -10_000, false, []],
+    ['both when it was set back to before the beginning', -10_001, false, ['prepare', 'activate']],
+    ['the prepared one takes over then', -HOUR, true, ['activate']],
   ])('%s', (_what, age, hasPrepared, steps) => {
     expect(authoritySteps(lasting(DAY), hasPrepared, START + age)).toEqual(steps);
   });

@@ -37,18 +37,32 @@ export function activateAfter(current: Validity): number {
   return beforeEnd(current, ACTIVATE);
 }
 
+/** Certificates begin to be valid so long before they are made (x509/profile.ts). */
+const BACKDATE = 10_000;
+
+/**
+ * Whether an authority cannot sign because the clock was set back to before it was made: whoever goes by the same clock
+ * takes neither its certificate nor what it signs.
+ *
+ * @param now Unix ms
+ */
+export function isMadeInFuture({ notBefore }: Pick<Validity, 'notBefore'>, now: number): boolean {
+  return now < notBefore - BACKDATE;
+}
+
 /** What is due for a pair of authorities; `prepare` may be followed by `activate` in the same check. */
 export type AuthorityStep = 'prepare' | 'activate';
 
 /**
  * What is due for the authorities of one kind, in order. The same machine serves X.509, JWT and WIT authorities.
  *
- * @param current absent when there is none yet, or it expired while the server was down
+ * @param current absent when there is none yet, or it expired while the server was down; `notBefore` is when it was made
  * @param hasPrepared whether a successor is prepared already
  * @param now Unix ms
  */
 export function authoritySteps(current: Validity | undefined, hasPrepared: boolean, now: number): AuthorityStep[] {
-  if (current === undefined || now >= current.notAfter) return hasPrepared ? ['activate'] : ['prepare', 'activate'];
+  if (current === undefined || now >= current.notAfter || isMadeInFuture(current, now))
+    return hasPrepared ? ['activate'] : ['prepare', 'activate'];
   const steps: AuthorityStep[] = [];
   if (!hasPrepared && now > prepareAfter(current)) steps.push('prepare');
   if (now > activateAfter(current)) steps.push('activate');

@@ -1,4 +1,4 @@
-import { type AuthorityStep, authoritySteps, type Validity } from '../../spiffe/rotation.ts';
+import { type AuthorityStep, authoritySteps, isMadeInFuture, type Validity } from '../../spiffe/rotation.ts';
 import type { AuthorityRecord, SlotId } from './journal/record.ts';
 
 /** An authority that can be used: its record in the journal, and what signing needs of it. */
@@ -60,7 +60,9 @@ export function dueSteps<R extends AuthorityRecord, V>(slots: Slots<R, V>, now: 
 
 /** Whether the authority may take over. */
 function isReady(record: AuthorityRecord | undefined, now: number): boolean {
-  return record !== undefined && record.status !== 'old' && now < record.notAfter * 1000;
+  if (record === undefined || record.status === 'old') return false;
+  const validity = validityOf(record);
+  return now < validity.notAfter && !isMadeInFuture(validity, now);
 }
 
 function validityOf({ issuedAt, notAfter }: AuthorityRecord): Validity {

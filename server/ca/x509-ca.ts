@@ -34,6 +34,8 @@ export interface X509CaView {
   readonly signer: Signer;
   /** What `signCertificate` needs. */
   readonly issuer: CertificateIssuer;
+  /** Unix seconds, by the clock of this server. */
+  readonly issuedAt: number;
   /** Unix seconds; nothing that it signs outlives it. */
   readonly notAfter: number;
 }
@@ -147,6 +149,7 @@ function viewOf(record: X509Record, signer: Signer): X509CaView {
     chain: record.upstreamChain,
     signer,
     issuer: { signer, subject: details.subject, subjectKeyId: details.subjectKeyId },
+    issuedAt: record.issuedAt,
     notAfter: record.notAfter,
   });
 }

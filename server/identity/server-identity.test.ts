@@ -41,7 +41,7 @@ async function running(options: { readonly failing?: () => boolean } = {}) {
     stop.abort();
     await done;
   };
-  return { authorities, bundle, end, log, pass, server };
+  return { authorities, bundle, clock, end, log, pass, server };
 }
 
 describe('the identity of the server', () => {
@@ -51,6 +51,21 @@ describe('the identity of the server', () => {
     expect(id).toBe('spiffe://example.org/spire/server');
     expect(chain).toHaveLength(1);
     expect(new X509Certificate(chain[0] ?? Buffer.of()).checkPrivateKey(privateKey)).toBe(true);
+    await end();
+  });
+
+  it('is replaced once there is a valid authority, when the clock was set back to before it was made', async () => {
+    const { authorities, clock, end, log, pass, server } = await running();
+    clock.jump(clock.now() - HOUR);
+    const before = server.identity.current;
+    await pass(5000);
+    expect(server.identity.current).toBe(before);
+    expect(log).toContain('Could not rotate server SVID');
+    const { x509Rotation } = authorities;
+    await x509Rotation.prepare();
+    await x509Rotation.activate(x509Rotation.next?.authorityId ?? '');
+    await pass(5000);
+    expect(server.identity.current.notBefore * 1000).toBeLessThan(clock.now());
     await end();
   });
 

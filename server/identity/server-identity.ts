@@ -71,8 +71,9 @@ async function newSvid({ issuer, keyType, log }: ServerIdentityDeps): Promise<Se
   return Object.freeze({ ...issued, privateKey });
 }
 
+/** Also when the clock was set back to before it was made, as nobody with the same clock takes it then. */
 function isDue({ notBefore, expiresAt }: IssuedServerSvid, now: number): boolean {
-  return isPastHalfLife({ notBefore: notBefore * 1000, notAfter: expiresAt * 1000 }, now);
+  return now < notBefore * 1000 || isPastHalfLife({ notBefore: notBefore * 1000, notAfter: expiresAt * 1000 }, now);
 }
 
 /** Whether a certificate of the chain was signed by a key that the bundle marks as tainted. */

@@ -3,6 +3,7 @@ import { unixSeconds } from '../../common/clock.ts';
 import { FinialError, messageOf } from '../../common/errors.ts';
 import type { Observable } from '../../common/observable.ts';
 import { isMemberOf, pathOf, type SpiffeId, spiffeId } from '../../spiffe/id.ts';
+import { isMadeInFuture } from '../../spiffe/rotation.ts';
 import { signJwtSvid } from '../../spiffe/jwt/sign.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import { type Certificate, parseCertificate } from '../../spiffe/x509/certificate.ts';
@@ -111,7 +112,7 @@ async function signX509Svid(deps: IssuerDeps, wish: X509Wish): Promise<IssuedX50
   requireMember(deps, wish.id, 'X509-SVID');
   const ca = authorities.x509.current;
   const now = clock.now();
-  if (ca === undefined || ca.notAfter * 1000 <= now) {
+  if (ca === undefined || ca.notAfter * 1000 <= now || isMadeInFuture({ notBefore: ca.issuedAt * 1000 }, now)) {
     throw new FinialError('internal', 'X509 CA is not available for signing');
   }
   const template = x509SvidTemplate({ ...wish, serialNumber: newSerialNumber(random), now, issuer: ca.details });
