@@ -4,6 +4,7 @@ import path from 'node:path';
 import { freePort } from '../support/daemons.ts';
 import { crashLoop } from './crash-loop.ts';
 import { hostileClients } from './hostile-clients.ts';
+import { leakHunt } from './leaks.ts';
 
 const DEFAULT_MINUTES = 10;
 const SECOND = 1000;
@@ -62,7 +63,15 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     const summary = `${rounds} rounds, ${attacks.length} attacks, bystanders' p99 at worst ${worst} ms, ${failures.length} failures`;
     return { ok: failures.length === 0, summary };
   },
+  leaks: async (_options, milliseconds, folder) => {
+    const rotations = Math.max(1, Math.floor(milliseconds / MS_PER_ROTATION));
+    const { findings } = await leakHunt({ folder, rotations, say });
+    return { ok: findings.length === 0, summary: `${rotations} rotations, ${findings.join('; ') || 'nothing grew'}` };
+  },
 };
+
+/** About what one takes with the times of the leak hunt. */
+const MS_PER_ROTATION = 2000;
 
 function say(line: string): void {
   console.log(`${new Date().toISOString().slice(11, 19)} ${line}`);
