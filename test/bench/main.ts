@@ -6,6 +6,9 @@ import { type BenchOptions, readOptions, USAGE } from './options.ts';
 import type { Measured, Row } from './row.ts';
 import { rows } from './rows.ts';
 import { resultLine, type ResultLine, tableHead, tableLine, warningsOf } from './table.ts';
+import { leaveNothingBehind } from './target/leftovers.ts';
+import type { TargetAddress } from './target/parse.ts';
+import { reachTarget } from './target/reach.ts';
 import { openSession, type Session } from './target/session.ts';
 
 /** What a run came to. */
@@ -21,22 +24,13 @@ async function runRow(row: Row, sessions: readonly Session[], options: BenchOpti
     for (const session of sessions) {
       const reason = session.cannot(row);
       if (reason !== undefined) {
-        if (round === 0)
-          print(
-            options,
-            { name: row.name, target: session.bench.label, skipped: reason },
-            `${row.name.padEnd(34)}  skipped: ${reason}`,
-          );
+        if (round === 0) print(options, skipped(row, session, reason), `${row.name.padEnd(34)}  skipped: ${reason}`);
         continue;
       }
-      const measured = await attempt(row, session, outcome);
-      await session.afterRow();
-      if (measured === undefined) continue;
-      const line = resultLine(row.name, session.bench.label, measured);
-      const label = sessions.length > 1 ? `  [${session.bench.label}]` : '';
-      print(options, line, tableLine(line, measured.extra) + label);
-      outcome.warnings.push(...warningsOf(row.name, measured));
-      if (measured.wrong.length > 0 || measured.ops === 0) outcome.failed = true;
+      const measured = await attempt(row, session);
+      await session.afterRow('failure' in measured || Object.keys(measured.failures).length > 0);
+      const line = report(row, session, measured, options, outcome);
+      if (line === undefined) continue;
       lines.set(session, [...(lines.get(session) ?? []), line]);
     }
   }
@@ -47,13 +41,40 @@ async function runRow(row: Row, sessions: readonly Session[], options: BenchOpti
   }
 }
 
-async function attempt(row: Row, { bench }: Session, outcome: Outcome): Promise<Measured | undefined> {
+const skipped = ({ name }: Row, { bench: { label } }: Session, reason: string): object => ({
+  name,
+  target: label,
+  skipped: reason,
+});
+
+/** Prints what came of a row; @returns its line when there are numbers in it */
+function report(
+  { name }: Row,
+  { bench: { label } }: Session,
+  measured: Measured | { readonly failure: string },
+  options: BenchOptions,
+  outcome: Outcome,
+): ResultLine | undefined {
+  const mark = options.targets.length > 1 ? `  [${label}]` : '';
+  if ('failure' in measured) {
+    outcome.failed = true;
+    const nothing = { ops_per_s: 0, ops_per_cpu_s: null, p50_ms: null, p99_ms: null, rss_mb: null, ops: 0 };
+    const line = { name, target: label, node: process.version, ...nothing, errors: 1, failure: measured.failure };
+    print(options, line, `${name.padEnd(34)}  could not be measured: ${measured.failure}${mark}`);
+    return undefined;
+  }
+  const line = resultLine(name, label, measured);
+  print(options, line, tableLine(line, measured.extra) + mark);
+  outcome.warnings.push(...warningsOf(options.targets.length > 1 ? `${name} [${label}]` : name, measured));
+  if (line.errors > 0 || measured.ops === 0) outcome.failed = true;
+  return line;
+}
+
+async function attempt(row: Row, { bench }: Session): Promise<Measured | { readonly failure: string }> {
   try {
     return await row.run(bench);
   } catch (error) {
-    outcome.failed = true;
-    outcome.warnings.push(`${row.name} [${bench.label}]: could not be measured: ${messageOf(error)}`);
-    return undefined;
+    return { failure: messageOf(error) };
   }
 }
 
@@ -85,7 +106,9 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   if (options.json !== '') writeFileSync(options.json, '');
   const outcome: Outcome = { failed: false, warnings: [] };
-  const sessions = options.targets.map((target) => openSession(target, options));
+  const targets: TargetAddress[] = [];
+  for (const target of options.targets) targets.push(await reachTarget(target));
+  const sessions = targets.map((target) => openSession(target, options));
   console.log(tableHead());
   try {
     for (const row of rows) if (options.wants(row.name)) await runRow(row, sessions, options, outcome);
@@ -96,6 +119,8 @@ async function main(argv: readonly string[]): Promise<number> {
   return outcome.failed ? 1 : 0;
 }
 
+// Set by npm, which does not hand on the signal that ends it.
+leaveNothingBehind(process.env['npm_lifecycle_event'] === 'bench' ? process.ppid : undefined);
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

@@ -45,8 +45,13 @@ export async function measureLoad(
     failures: result.failures,
     latencies: result.latencies,
     ...{ cpuSeconds, rssMb, wrong },
-    stallMs: probe.worst(result.from, result.to),
+    ...probe.between(result.from, result.to),
     busy: result.busy,
+    starved: result.starved,
     verified: result.samples.length,
+    extra: {
+      ...(result.reconnects > 0 && { reconnects: result.reconnects }),
+      ...(result.lateMs !== undefined && { late_p99_ms: result.lateMs }),
+    },
   };
 }

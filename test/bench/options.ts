@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { bool, defineFlags, flagUsage, parseFlags, text } from '../../common/cli/flags.ts';
 import { FinialError } from '../../common/errors.ts';
 import { parseTarget, type TargetAddress } from './target/parse.ts';
@@ -8,8 +9,10 @@ const flags = defineFlags({
   list: bool('Name the rows and end'),
   target: text(
     '',
-    'What to measure: bin=DIR starts spire-server and spire-agent of that folder; server=HOST:PORT,admin=SOCKET\n' +
-      'and agent=SOCKET name what runs already; name=TEXT is a label. Our own programs unless told',
+    'What to measure; our own programs unless told. Either bin=DIR, to start spire-server and spire-agent of that folder\n' +
+      'on files of their own; or what runs already, as server=HOST:PORT (the agent-facing API), admin=SOCKET (socket_path\n' +
+      'of the server, to make entries and join tokens) and, for rows of an agent, agent=SOCKET (socket_path of the agent).\n' +
+      'The keys may be left out: 127.0.0.1:8081,/tmp/server.sock,/tmp/agent.sock. name=TEXT is a label for the output',
   ),
   against: text('', 'A second target; rounds alternate between both, and ratios are printed'),
   duration: text('', 'Seconds of a measured window (default 3)'),
@@ -35,7 +38,13 @@ const QUICK_SECONDS = 0.3;
 const QUICK_SHRINK = 100;
 const ROUNDS_OF_A_COMPARISON = 5;
 
-export const USAGE = `usage: npm run bench -- [flags]\n${flagUsage(flags)}`;
+export const USAGE = `usage: npm run bench -- [flags]
+${flagUsage(flags)}
+A server and an agent that run already are measured with what they hold: rows that need seeded entries make them through
+the admin API and leave them there (their IDs begin with be9c). Their rate limits have to be off (server.conf, ratelimit:
+attestation and signing), join_token has to be among the node attestors, unix among the workload attestors, and this
+process has to see theirs in /proc and may use both sockets. Rows that start programs are skipped then, with the reason.
+Exit codes: 0 all well; 1 a row had errors, wrong answers or could not be measured; 2 wrong flags, or nobody at an address.`;
 
 /**
  * @param names of all rows, to refuse a selection that finds none
@@ -48,8 +57,8 @@ export function readOptions(argv: readonly string[], names: readonly string[], o
   const { values, rest } = parsed;
   if (rest.length > 0) throw invalid(`unexpected argument ${rest[0]}`);
   const wants = selection(values.only, names);
-  const targets = [values.target === '' ? { label: 'finial', bin: ownBin } : parseTarget(values.target)];
-  if (values.against !== '') targets.push(parseTarget(values.against));
+  const targets = [values.target === '' ? { label: 'finial', bin: ownBin } : parseTarget(values.target, isSocket)];
+  if (values.against !== '') targets.push(parseTarget(values.against, isSocket));
   return {
     json: values.json,
     list: values.list,
@@ -80,6 +89,10 @@ function positive(name: string, value: string, initial: number): number {
   const number = Number(value);
   if (!(number > 0)) throw invalid(`-${name}: ${value} is not a positive number`);
   return number;
+}
+
+function isSocket(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isSocket() === true;
 }
 
 function invalid(message: string): FinialError {

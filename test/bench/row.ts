@@ -4,7 +4,7 @@ import type { BenchAgent } from './seed/api.ts';
 import type { Site } from './target/launch.ts';
 
 /** What a target must offer for a row. */
-export type Need = 'server' | 'agent' | 'bin';
+export type Need = 'nothing' | 'server' | 'agent' | 'bin';
 
 /** A server that answers calls, whoever started it. */
 export interface ServerUnderTest {
@@ -55,8 +55,11 @@ export interface Measured {
   readonly rssMb?: number;
   /** The longest that a quiet side connection waited for a trivial answer. */
   readonly stallMs?: number;
-  /** Share of the time that the busiest load thread was busy. */
+  /** How many of its answers came later than the budget for stalls allows. */
+  readonly stalls?: number;
+  /** Share of the time that the busiest load thread was on a processor, and that one waited for a processor. */
   readonly busy?: number;
+  readonly starved?: number;
   /** Answers that were verified whole, and what was wrong with them. */
   readonly verified: number;
   readonly wrong: readonly string[];

@@ -1,7 +1,7 @@
 import { percentile } from './histogram.ts';
 import type { Measured } from './row.ts';
 
-/** The load thread may have been the limit when it was busier than this. */
+/** The load thread may have been the limit when it ran or wanted to for more of the time than this. */
 const BUSY_LIMIT = 0.8;
 
 /** One measured row as it goes into the JSON file. */
@@ -19,7 +19,9 @@ export interface ResultLine {
   readonly ops: number;
   readonly seconds: number;
   readonly stall_ms: number | null;
+  readonly stalls: number | null;
   readonly load_cpu: number | null;
+  readonly load_wait: number | null;
   readonly verified: number;
   readonly wrong: number;
   readonly [extra: string]: number | string | null;
@@ -32,7 +34,7 @@ export function resultLine(name: string, target: string, measured: Measured): Re
     name,
     target,
     node: process.version,
-    ops_per_s: rounded(ops / seconds),
+    ops_per_s: ops === 0 ? 0 : rounded(ops / seconds),
     ops_per_cpu_s: cpuSeconds === undefined || cpuSeconds <= 0 ? null : rounded(ops / cpuSeconds),
     p50_ms: rounded(percentile(latencies, 0.5)),
     p99_ms: rounded(percentile(latencies, 0.99)),
@@ -42,7 +44,9 @@ export function resultLine(name: string, target: string, measured: Measured): Re
     ops,
     seconds: rounded(seconds),
     stall_ms: optional(measured.stallMs),
+    stalls: optional(measured.stalls),
     load_cpu: optional(measured.busy),
+    load_wait: optional(measured.starved),
     verified: measured.verified,
     wrong: wrong.length,
     ...Object.fromEntries(Object.entries(measured.extra ?? {}).map(([key, value]) => [key, rounded(value)])),
@@ -78,11 +82,18 @@ export function tableLine(line: ResultLine, extra: Measured['extra'] = {}): stri
   );
 }
 
+const percent = (share: number): string => `${Math.round(share * 100)}%`;
+
 /** What a reader must know besides the numbers. */
-export function warningsOf(name: string, { busy = 0, failures, wrong, ops, verified }: Measured): string[] {
+export function warningsOf(
+  name: string,
+  { busy = 0, starved = 0, failures, wrong, ops, verified }: Measured,
+): string[] {
   return [
-    ...(busy > BUSY_LIMIT
-      ? [`${name}: the load thread was ${Math.round(busy * 100)}% busy; ops/s may be its limit, ops/cpu-s is not`]
+    ...(busy + starved > BUSY_LIMIT
+      ? [
+          `${name}: the load thread ran ${percent(busy)} of the time and waited for a processor ${percent(starved)}; ops/s may be its limit, ops/cpu-s is not`,
+        ]
       : []),
     ...Object.entries(failures).map(([kind, count]) => `${name}: ${count} times ${kind}`),
     ...[...new Set(wrong)].map((what) => `${name}: wrong answer: ${what}`),

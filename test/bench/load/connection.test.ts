@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { scratchFolder } from '../../support/scratch.ts';
-import { callBlock, framed, LoadConnection } from './connection.ts';
+import { callBlock, framed, LoadConnection, NOT_PROCESSED } from './connection.ts';
 
 const folder = scratchFolder();
 const cleanups: (() => void)[] = [];
@@ -101,7 +101,27 @@ describe('a connection of the load side', () => {
     expect(await ask(connection, Buffer.of(1))).toMatchObject({ status: undefined });
     const other = await pair((_, stream) => stream.session?.destroy());
     expect(await ask(other, Buffer.of(1))).toMatchObject({ status: undefined });
-    expect(await ask(other, Buffer.of(1))).toMatchObject({ status: undefined, message: 'the connection is closed' });
+    const third = await pair(() => undefined);
+    third.close();
+    expect(await ask(third, Buffer.of(1))).toMatchObject({ status: undefined, message: 'the connection is closed' });
+  });
+
+  it('lets the server finish what it took when it says good-bye, and tells the other calls', async () => {
+    let taken = (): void => undefined;
+    const both = new Promise<void>((resolve) => (taken = resolve));
+    const connection = await pair((request, stream) => {
+      if (request[0] === 1) void both.then(() => answerWith(stream, request, { 'grpc-status': '0' }));
+      // The first stream has the number 1.
+      else stream.session?.goaway(http2.constants.NGHTTP2_NO_ERROR, 1);
+    });
+    const first = ask(connection, Buffer.of(1));
+    expect(await ask(connection, Buffer.of(2))).toMatchObject({ status: undefined, message: NOT_PROCESSED });
+    expect(connection.leaving).toBe(true);
+    expect(await ask(connection, Buffer.of(3))).toMatchObject({ status: undefined, message: NOT_PROCESSED });
+    expect(connection.closed).toBe(false);
+    taken();
+    expect(await first).toMatchObject({ status: 0 });
+    expect(connection.closed).toBe(true);
   });
 
   it('cancels a call, and hears no more of it', async () => {

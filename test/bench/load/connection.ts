@@ -9,16 +9,14 @@ import {
   settingsPayload,
   uint32,
 } from '../../support/raw-http2.ts';
+import { blockOf, contentOf, readMessages } from './frames.ts';
 import { decodeHeaders } from './hpack.ts';
 
 // gRPC written out for one purpose: to ask as much of a server as it can answer, at a fraction of the server's cost.
 // Requests are encoded beforehand, headers are one block of bytes, and of an answer only status and messages are read.
 
 const HEADER_BYTES = 9;
-const PREFIX_BYTES = 5;
 const ACK = 0x1;
-const PADDED = 0x8;
-const PRIORITY = 0x20;
 /** As large as HTTP/2 allows: the load side never makes a server wait. */
 const WINDOW = 2 ** 31 - 1;
 const DEFAULT_WINDOW = 65_535;
@@ -26,6 +24,9 @@ const DEFAULT_WINDOW = 65_535;
 const RETURN_AT = 2 ** 30;
 const SETTING = { tableSize: 1, push: 2, maxStreams: 3, window: 4, maxFrame: 5 } as const;
 const CANCEL = 8;
+
+/** How a call ends that the server refused to begin before it said good-bye; it may be made again elsewhere. */
+export const NOT_PROCESSED = 'the server said good-bye before it took the call';
 
 /** What happens to a call. */
 export interface CallEvents {
@@ -80,6 +81,7 @@ export class LoadConnection {
   #maxStreams = Number.POSITIVE_INFINITY;
   #received = 0;
   #closed = false;
+  #leaving = false;
 
   /** @param socket connected already */
   constructor(socket: Duplex) {
@@ -101,6 +103,11 @@ export class LoadConnection {
     return this.#closed;
   }
 
+  /** Whether the server said good-bye (RFC 9113 6.8): a new connection has to be made for further calls. */
+  get leaving(): boolean {
+    return this.#leaving;
+  }
+
   /**
    * Begins a call; when the server allows no more streams, it waits for another one to end.
    *
@@ -112,6 +119,10 @@ export class LoadConnection {
     let cancelled = false;
     const begin = (): void => {
       if (cancelled) return;
+      if (this.#leaving) {
+        events.end(undefined, NOT_PROCESSED);
+        return;
+      }
       if (this.#closed) {
         events.end(undefined, 'the connection is closed');
         return;
@@ -130,7 +141,7 @@ export class LoadConnection {
       cancelled = true;
       if (!this.#calls.delete(id)) return;
       this.#send(frame(FRAME.rstStream, 0, id, uint32(CANCEL)));
-      this.#waiting.shift()?.();
+      this.#goOn();
     };
   }
 
@@ -184,7 +195,7 @@ export class LoadConnection {
         this.#send(frame(FRAME.windowUpdate, 0, 0, uint32(this.#received)));
         this.#received = 0;
       }
-      if (call !== undefined) readMessages(call, (flags & PADDED) === 0 ? payload : withoutPadding(payload));
+      if (call !== undefined) readMessages(call, contentOf(flags, payload));
     } else if (type === FRAME.headers || type === FRAME.continuation) {
       call?.headers.push(type === FRAME.headers ? blockOf(flags, payload) : payload);
       if (call !== undefined && (flags & END_HEADERS) !== 0) this.#headers(call);
@@ -194,6 +205,8 @@ export class LoadConnection {
       if ((flags & ACK) === 0) this.#send(frame(FRAME.ping, ACK, 0, Buffer.from(payload)));
     } else if (type === FRAME.windowUpdate) {
       this.#grow(call, stream, payload.readUInt32BE(0) & 0x7fffffff);
+    } else if (type === FRAME.goaway) {
+      this.#leave(payload.readUInt32BE(0) & 0x7fffffff);
     } else if (type === FRAME.rstStream) {
       if (call !== undefined) this.#end(stream, call);
       return;
@@ -246,7 +259,25 @@ export class LoadConnection {
   #end(id: number, call: OpenCall): void {
     this.#calls.delete(id);
     call.end(call.status, call.statusMessage);
+    this.#goOn();
+  }
+
+  /** After a call is over. */
+  #goOn(): void {
     this.#waiting.shift()?.();
+    if (this.#leaving && this.#calls.size === 0) this.close();
+  }
+
+  /** Calls up to `last` are still answered. */
+  #leave(last: number): void {
+    this.#leaving = true;
+    for (const [id, call] of this.#calls) {
+      if (id <= last) continue;
+      this.#calls.delete(id);
+      call.end(undefined, NOT_PROCESSED);
+    }
+    for (const begin of this.#waiting.splice(0)) begin();
+    if (this.#calls.size === 0) this.close();
   }
 
   #cut(): void {
@@ -258,25 +289,4 @@ export class LoadConnection {
     }
     for (const begin of this.#waiting.splice(0)) begin();
   }
-}
-
-/** RFC 9113 6.1 and 6.2: padding and priority around the content. */
-function withoutPadding(payload: Buffer): Buffer {
-  return payload.subarray(1, payload.length - (payload[0] ?? 0));
-}
-
-function blockOf(flags: number, payload: Buffer): Buffer {
-  const content = (flags & PADDED) === 0 ? payload : withoutPadding(payload);
-  return Buffer.from((flags & PRIORITY) === 0 ? content : content.subarray(5));
-}
-
-function readMessages(call: OpenCall, data: Buffer): void {
-  let held = call.held.length === 0 ? data : Buffer.concat([call.held, data]);
-  while (held.length >= PREFIX_BYTES) {
-    const end = PREFIX_BYTES + held.readUInt32BE(1);
-    if (held.length < end) break;
-    call.message(held.subarray(PREFIX_BYTES, end));
-    held = held.subarray(end);
-  }
-  call.held = held;
 }

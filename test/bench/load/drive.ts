@@ -30,8 +30,13 @@ export async function drive(...plans: readonly LoadPlan[]): Promise<LoadResult> 
     failures,
     ops: results.reduce((sum, { ops }) => sum + ops, 0),
     seconds: Math.max(...results.map(({ seconds }) => seconds)),
+    reconnects: results.reduce((sum, { reconnects }) => sum + reconnects, 0),
     samples: results.flatMap(({ samples }) => samples),
     busy: Math.max(...results.map(({ busy }) => busy)),
+    starved: Math.max(...results.map(({ starved }) => starved)),
+    ...(results.some(({ lateMs }) => lateMs !== undefined) && {
+      lateMs: Math.max(...results.map(({ lateMs = 0 }) => lateMs)),
+    }),
     from: Math.min(...results.map(({ from }) => from)),
     to: Math.max(...results.map(({ to }) => to)),
   };

@@ -20,6 +20,8 @@ export interface LoadPlan {
   readonly connections: number;
   /** Calls open at a time on each connection. */
   readonly concurrency: number;
+  /** Calls begun in a second by all connections together, instead of each as soon as one has ended. */
+  readonly perSecond?: number;
   /** `/package.Service/Method`. */
   readonly path: string;
   /** Encoded messages. Each connection begins at its own and takes them in turn. */
@@ -50,8 +52,14 @@ export interface LoadResult {
   /** How often each failure came up, by `status: message`. */
   readonly failures: Readonly<Record<string, number>>;
   readonly samples: readonly Sample[];
-  /** Share of the time that the thread was busy: near 1, it and not the server may have been the limit. */
+  /** How often a connection had to be made anew, because the server said good-bye on it. */
+  readonly reconnects: number;
+  /** Share of the time that the thread was on a processor. */
   readonly busy: number;
+  /** Share of the time that it waited for one. With `busy` near 1, the load and not the server may have been the limit. */
+  readonly starved: number;
+  /** At a fixed rate: how long after its moment a call began, 99th percentile. It is no part of the latencies. */
+  readonly lateMs?: number;
   /** Milliseconds of `performance.timeOrigin + now()` between which operations were counted. */
   readonly from: number;
   readonly to: number;

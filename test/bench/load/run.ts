@@ -2,13 +2,17 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { performance } from 'node:perf_hooks';
 import tls from 'node:tls';
-import { addLatency, newLatencies } from '../histogram.ts';
-import { callBlock, framed, LoadConnection } from './connection.ts';
-import type { LoadPlan, LoadResult, Peer, Sample } from './plan.ts';
+import { type Latencies, newLatencies, percentile } from '../histogram.ts';
+import { callBlock, framed, LoadConnection, NOT_PROCESSED } from './connection.ts';
+import { paced } from './paced.ts';
+import type { LoadPlan, LoadResult, Peer } from './plan.ts';
+import { sharesSince, threadTimes } from './thread.ts';
+import { openTally, type Tally } from './tally.ts';
 
-/** Of answers kept for a look; each may hold hundreds of certificates. */
-const MAX_SAMPLES = 50;
-const MAX_KINDS_OF_FAILURE = 20;
+/** A connection may take so long to be made. */
+const CONNECT_MS = 30_000;
+/** Calls that have no answer so long after the window are given up, in milliseconds; it may be stretched before. */
+const GRACE_MS = 60_000;
 
 /** Connects without resumption, so that each connection is a whole handshake. */
 export async function connectPeer(peer: Peer): Promise<LoadConnection> {
@@ -22,73 +26,111 @@ export async function connectPeer(peer: Peer): Promise<LoadConnection> {
           // The chain is verified against the bundle; the name in it is a SPIFFE ID, which TLS does not know.
           checkServerIdentity: () => undefined,
         });
-  await once(socket, socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect');
+  const made = socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect';
+  await once(socket, made, { signal: AbortSignal.timeout(CONNECT_MS) });
   socket.setNoDelay(true);
   return new LoadConnection(socket);
 }
 
 const now = (): number => performance.timeOrigin + performance.now();
 
-/** Makes calls in a closed loop, each connection keeping `concurrency` of them open, until the time or the requests are over. */
+/**
+ * Makes calls until the time or the requests are over: in a closed loop, each connection keeping `concurrency` of them
+ * open, or at a fixed rate, whether or not earlier ones were answered.
+ */
 export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
   const requests = plan.requests.map((request) => (plan.bodies === true ? Buffer.from(request) : framed(request)));
-  const connections = await Promise.all(
-    Array.from({ length: plan.connections }, (_, n) => connectPeer(peerOf(plan, n))),
+  const lines = await Promise.all(Array.from({ length: plan.connections }, (_, n) => openLine(peerOf(plan, n))));
+  const tally = openTally(plan, now);
+  let before = threadTimes();
+  const warm = setTimeout(() => (before = threadTimes()), plan.warmUpSeconds * 1000);
+  const giveUp = setTimeout(
+    () => lines.forEach((line) => line.connection.close()),
+    (plan.warmUpSeconds + plan.seconds) * 1000 + GRACE_MS,
   );
-  const counts = { ops: 0, latencies: newLatencies(), failures: new Map<string, number>(), samples: [] as Sample[] };
-  const from = now() + plan.warmUpSeconds * 1000;
-  const until = from + plan.seconds * 1000;
-  let next = 0;
-  let answered = 0;
-  const take = (own: { next: number }): number | undefined => {
-    if (plan.once !== true) {
-      own.next += 1;
-      return own.next % requests.length;
-    }
-    next += 1;
-    return next <= requests.length ? next - 1 : undefined;
+  const load: Load = { plan, requests, tally, late: newLatencies(), nextOnce: 0 };
+  await Promise.all(lines.map((line, n) => callOn(line, n, load)));
+  clearTimeout(warm);
+  clearTimeout(giveUp);
+  const to = tally.end(now());
+  const share = sharesSince(before);
+  for (const { connection } of lines) connection.close();
+  const { failures, from, latencies, ops, samples } = tally;
+  return {
+    reconnects: lines.reduce((sum, { renewals }) => sum + renewals, 0),
+    ...{ ops, latencies, samples, failures, ...share, from, to },
+    seconds: (to - from) / 1000,
+    ...(plan.perSecond !== undefined && { lateMs: percentile(load.late, 0.99) }),
   };
-  const done = (request: number, began: number, answer: Buffer | undefined, failure: string | undefined): void => {
-    const at = now();
-    if (failure !== undefined) {
-      const kind = counts.failures.size < MAX_KINDS_OF_FAILURE ? failure : 'other';
-      counts.failures.set(kind, (counts.failures.get(kind) ?? 0) + 1);
-      return;
-    }
-    answered += 1;
-    if (answer !== undefined && answered % plan.sampleEvery === 0 && counts.samples.length < MAX_SAMPLES) {
-      counts.samples.push({ request, answer: Buffer.from(answer) });
-    }
-    if (at < from || at > until) return;
-    counts.ops += 1;
-    addLatency(counts.latencies, at - began);
+}
+
+/** What the connections of a load share. */
+interface Load {
+  readonly plan: LoadPlan;
+  /** As they lie on the wire. */
+  readonly requests: readonly Buffer[];
+  readonly tally: Tally;
+  readonly late: Latencies;
+  /** Of requests that are sent once each, the next. */
+  nextOnce: number;
+}
+
+/** Makes calls on one connection, the n-th, until the load is over. */
+async function callOn(line: Line, n: number, load: Load): Promise<void> {
+  const { plan, requests, tally } = load;
+  const block = callBlock(plan.path, 'socketPath' in peerOf(plan, n) ? 'http' : 'https');
+  let own = n * 7919;
+  const take = (): number => (plan.once === true ? load.nextOnce++ : ++own % requests.length);
+  const callNext = async (): Promise<boolean> => {
+    const request = take();
+    const bytes = requests[request];
+    if (bytes === undefined) return false;
+    const began = now();
+    let outcome: Outcome;
+    do {
+      if (line.connection.leaving) await line.renew();
+      outcome = await callOnce(line.connection, block, bytes, plan);
+    } while (outcome.failure === NOT_PROCESSED);
+    tally.done({ request, began, ...outcome });
+    return true;
   };
-  const warm = setTimeout(() => (idle = performance.eventLoopUtilization()), plan.warmUpSeconds * 1000);
-  let idle = performance.eventLoopUtilization();
+  const goesOn = (): boolean => !tally.over() && (line.connection.leaving || !line.connection.closed);
+  if (plan.perSecond !== undefined) {
+    const perSecond = plan.perSecond / plan.connections;
+    await paced({ perSecond, caller: n, late: load.late, now, goesOn, callNext });
+    return;
+  }
   await Promise.all(
-    connections.flatMap((connection, n) => {
-      const own = { next: n * 7919 };
-      const scheme = 'socketPath' in peerOf(plan, n) ? 'http' : 'https';
-      const block = callBlock(plan.path, scheme);
-      return Array.from({ length: plan.concurrency }, async () => {
-        while (now() < until && !connection.closed) {
-          const request = take(own);
-          if (request === undefined) return;
-          const began = now();
-          const { answer, failure } = await callOnce(connection, block, requests[request] ?? framed(Buffer.of()), plan);
-          done(request, began, answer, failure);
-        }
-      });
+    Array.from({ length: plan.concurrency }, async () => {
+      while (goesOn()) if (!(await callNext())) return;
     }),
   );
-  clearTimeout(warm);
-  const to = now();
-  const busy = performance.eventLoopUtilization(performance.eventLoopUtilization(), idle).utilization;
-  for (const connection of connections) connection.close();
+}
+
+/** A connection that is made anew when the server says good-bye, as gRPC clients do; the call at hand pays for it. */
+interface Line {
+  readonly connection: LoadConnection;
+  readonly renewals: number;
+  renew(): Promise<void>;
+}
+
+async function openLine(peer: Peer): Promise<Line> {
+  let connection = await connectPeer(peer);
+  let renewals = 0;
+  let renewing: Promise<void> | undefined;
+  const reconnect = async (): Promise<void> => {
+    connection = await connectPeer(peer);
+    renewals += 1;
+    renewing = undefined;
+  };
   return {
-    ...{ ops: counts.ops, latencies: counts.latencies, samples: counts.samples, busy, from, to },
-    seconds: Math.max(0.001, Math.min(to, until) - from) / 1000,
-    failures: Object.fromEntries(counts.failures),
+    get connection() {
+      return connection;
+    },
+    get renewals() {
+      return renewals;
+    },
+    renew: () => (renewing ??= reconnect()),
   };
 }
 
@@ -115,6 +157,7 @@ function callOnce(connection: LoadConnection, block: Buffer, request: Buffer, pl
       },
       end(status, message) {
         if (status === 0 && answer !== undefined) resolve({ answer });
+        else if (message === NOT_PROCESSED) resolve({ failure: NOT_PROCESSED });
         else resolve({ failure: `${status ?? 'cut'}: ${message}` });
       },
     });

@@ -1,10 +1,10 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { drive } from '../load/drive.ts';
 import type { Row } from '../row.ts';
+import { benchFolder, keepTrackOf, removeBenchFolder } from '../target/leftovers.ts';
+import { watchProcess } from '../target/process.ts';
 import { windowOf } from './svids.ts';
 
 const RESPONDER = new URL(
@@ -14,28 +14,32 @@ const RESPONDER = new URL(
 
 /**
  * What the load side does by itself: against a process that answers every call with the same bytes and reads nothing of
- * it. No server can be measured beyond this, so it says how far from being the limit the load is in the other rows.
+ * it. No server can be measured beyond this, so it says how far from being the limit the load is in the other rows: a
+ * call costs the load the time that it was busy here divided by the calls.
  */
 const ceiling: Row = {
   name: 'load-ceiling',
   what: 'a call of the load side, answered by a process that does nothing else',
-  needs: 'server',
+  needs: 'nothing',
   async run(bench) {
-    const folder = mkdtempSync(path.join(os.tmpdir(), 'finial-ceiling-'));
+    const folder = benchFolder();
     const socketPath = path.join(folder, 'null.sock');
-    const responder = fork(RESPONDER, [socketPath], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const responder = keepTrackOf(fork(RESPONDER, [socketPath], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
     try {
       await once(responder, 'message');
       const plan = { peers: [{ socketPath }], connections: 8, concurrency: 8, path: '/null/Null' };
       const requests = [Buffer.alloc(400, 'x')];
+      using watch = watchProcess(responder.pid ?? 0);
       const result = await drive({ ...plan, requests, ...windowOf(bench, 1000) });
+      const { cpuSeconds, rssMb } = watch.between(result.from, result.to);
       const wrong = result.samples.filter(({ answer }) => answer.length !== 600).map(() => 'an answer of another size');
-      // What the load does is wanted here, so that it is the limit is no finding.
-      const { busy, ...rest } = result;
-      return { ...rest, wrong, verified: result.samples.length, extra: { load_busy: busy } };
+      // That the load is the limit is no finding here but what is wanted.
+      const { busy, starved: _, ...rest } = result;
+      const extra = { load_busy: busy, load_us_per_call: (busy * result.seconds * 1e6) / result.ops };
+      return { ...rest, cpuSeconds, rssMb, wrong, verified: result.samples.length, extra };
     } finally {
       responder.kill('SIGKILL');
-      rmSync(folder, { recursive: true });
+      removeBenchFolder(folder);
     }
   },
 };

@@ -1,25 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { entryService } from '../../../common/rpc/services.ts';
-import { framed } from '../load/connection.ts';
 import { type Judge, measureLoad } from '../measure.ts';
 import type { Bench, Measured, Row, ServerUnderTest } from '../row.ts';
-import { attestBenchAgent, entryMessage, idMessage } from '../seed/api.ts';
-import { groupId, groupsOf, seedEntry } from '../seed/entries.ts';
-import { agentPeer, decodeAnswer, encodeRequest, pathOfMethod } from './messages.ts';
+import { entryMessage, idMessage } from '../seed/api.ts';
+import { seedEntry } from '../seed/entries.ts';
+import { decodeAnswer, encodeRequest, pathOfMethod } from './messages.ts';
 import { windowOf } from './svids.ts';
 
 const SEEDED = 100_000;
 const CREATED_PER_CALL = 50;
 const PAGE = 500;
-/** What an agent asks for. */
-const SYNC_MASK = {
-  spiffe_id: true,
-  selectors: true,
-  dns_names: true,
-  hint: true,
-  revision_number: true,
-  created_at: true,
-};
 
 const sizeOf = (bench: Bench): number => SEEDED / bench.shrink;
 
@@ -132,45 +122,4 @@ const filterRow: Row = {
   },
 };
 
-function syncRow(kind: 'first' | 'idle'): Row {
-  return {
-    name: `entry-sync-${kind}`,
-    what: `a SyncAuthorizedEntries dialogue of an agent with 10,000 entries, ${kind === 'idle' ? 'nothing changed' : 'all fetched'}`,
-    needs: 'server',
-    async run(bench) {
-      const size = sizeOf(bench);
-      const server = await bench.server(size);
-      const { bundle } = await server.agent(0);
-      const agent = await attestBenchAgent(server, groupId(bundle.trustDomain, 0));
-      const expected = Math.ceil(size / groupsOf(size));
-      const ids = Array.from(
-        { length: expected },
-        (_, n) => seedEntry(bundle.trustDomain, n * groupsOf(size), size).id,
-      );
-      const request = (message: object): Buffer =>
-        framed(encodeRequest(entryService(), 'SyncAuthorizedEntries', message));
-      const opening = request({ output_mask: SYNC_MASK });
-      const rest = kind === 'idle' ? [] : chunks(ids, PAGE).map((some) => request({ ids: some }));
-      const plan = {
-        peers: [agentPeer(server, agent)],
-        ...{ connections: 1, concurrency: 1, requests: [Buffer.concat([opening, ...rest])], bodies: true },
-        path: pathOfMethod(entryService(), 'SyncAuthorizedEntries'),
-        ...windowOf(bench, 10),
-      };
-      // The first message tells enough: either all entries, where they are few, or a page of revisions.
-      const judge: Judge = ({ answer }) => {
-        const { entries, entry_revisions: revisions } = decodeAnswer(entryService(), 'SyncAuthorizedEntries', answer);
-        return entries.length + revisions.length > 0 ? undefined : 'neither entries nor revisions';
-      };
-      const measured = await measureLoad({ pid: server.pid, socketPath: server.adminSocket }, [plan], judge);
-      const { cpuSeconds = Number.NaN, ops } = measured;
-      return { ...measured, extra: { server_cpu_ms: (cpuSeconds / ops) * 1000 } };
-    },
-  };
-}
-
-function chunks<T>(list: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(list.length / size) }, (_, n) => list.slice(n * size, (n + 1) * size));
-}
-
-export const entryRows: readonly Row[] = [createRow, listRow, filterRow, syncRow('first'), syncRow('idle')];
+export const entryRows: readonly Row[] = [createRow, listRow, filterRow];

@@ -56,10 +56,13 @@ export function agentPeer(server: ServerUnderTest, agent: BenchAgent): Peer {
 }
 
 /** The server's TCP API, as nobody in particular. */
-export function serverPeer(server: ServerUnderTest, bundle: Bundle): { host: string; port: number; ca: string } {
+export function serverPeer(
+  server: Pick<ServerUnderTest, 'address'>,
+  bundle: Bundle,
+): { host: string; port: number; ca: string } {
   const at = server.address.lastIndexOf(':');
   return {
-    host: server.address.slice(0, at),
+    host: server.address.slice(0, at).replace(/^\[(.*)\]$/, '$1'),
     port: Number(server.address.slice(at + 1)),
     ca: certificatesToPem(bundle.x509Authorities.map(({ certificate }) => certificate)),
   };

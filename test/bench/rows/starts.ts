@@ -1,13 +1,10 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { connectUnix } from '../../../common/rpc/client.ts';
 import { entryService } from '../../../common/rpc/services.ts';
 import { addLatency, newLatencies } from '../histogram.ts';
 import type { Bench, Measured, Row } from '../row.ts';
-import { programIn } from '../target/launch-process.ts';
 import type { Started } from '../target/launch-ready.ts';
 import { cpuSecondsOf, listenerPid, rssMbOf } from '../target/process.ts';
+import { startServed, untilServed } from './self.ts';
 
 const SIZES = [
   ['0', 0],
@@ -15,10 +12,6 @@ const SIZES = [
   ['1m', 1_000_000],
 ] as const;
 const REPETITIONS = 5;
-const CLI_RUNS = 10;
-/** Memory is taken as settled when it moves by less than 1% for so long, and at the latest after a minute. */
-const SETTLED_MS = 3000;
-const SETTLE_LIMIT_MS = 60_000;
 
 const repetitionsOf = (bench: Bench, entries: number): number =>
   bench.shrink > 1 ? 1 : entries >= 1_000_000 ? 2 : REPETITIONS;
@@ -81,99 +74,30 @@ async function countEntries(adminSocket: string): Promise<number> {
   }
 }
 
-const agentStartRow: Row = {
+/** With an entry for this process, so that what the agent answers is an SVID. */
+const agentRestartRow: Row = {
   name: 'agent-restart',
-  what: 'an agent started on the SVID that it has, until the Workload API answers',
+  what: 'an agent started on the SVID that it has, until a workload has its own',
   needs: 'bin',
   async run(bench) {
     const site = await bench.site(0);
     await site.startServer();
-    await site.startAgent();
+    const identity = await startServed(site, { name: 'self', series: 'be9c0003' });
     const [starts, cpu]: [Started[], number[]] = [[], []];
     let rss = 0;
     for (let n = 0; n < repetitionsOf(bench, 0); n += 1) {
       await site.agent.stop();
-      starts.push(await site.startAgent());
+      starts.push(await site.startAgent({ needsIdentity: true }));
       const pid = await listenerPid(site.at.workloadSocket);
       cpu.push(cpuSecondsOf(pid));
       rss = Math.max(rss, rssMbOf(pid));
+      await untilServed(site.at.workloadSocket, identity);
     }
     return startsMeasured(starts, cpu, rss, []);
   },
 };
 
-/** Waits until the memory of a process no longer moves; an operation is a second of idleness. */
-async function idleMemory(pid: number): Promise<Measured> {
-  const began = performance.now();
-  const cpuBefore = cpuSecondsOf(pid);
-  let [low, high, since] = [rssMbOf(pid), rssMbOf(pid), performance.now()];
-  while (performance.now() - since < SETTLED_MS && performance.now() - began < SETTLE_LIMIT_MS) {
-    await sleep(100);
-    const rss = rssMbOf(pid);
-    low = Math.min(low, rss);
-    high = Math.max(high, rss);
-    if (high - low > high * 0.01) [low, high, since] = [rss, rss, performance.now()];
-  }
-  const seconds = (performance.now() - began) / 1000;
-  const cpuSeconds = cpuSecondsOf(pid) - cpuBefore;
-  const idle = { failures: {}, latencies: newLatencies(), wrong: [], verified: 1 };
-  return { ...idle, ops: 1, seconds, rssMb: rssMbOf(pid), extra: { idle_cpu_percent: (cpuSeconds / seconds) * 100 } };
-}
-
-function idleServerRow(name: string, size: number): Row {
-  return {
-    name,
-    what: `memory of a server that has ${size.toLocaleString('en')} entries and nothing to do`,
-    needs: 'bin',
-    async run(bench) {
-      const site = await bench.site(Math.ceil(size / bench.shrink));
-      await site.startServer();
-      return idleMemory(await listenerPid(site.at.adminSocket));
-    },
-  };
-}
-
-const idleAgentRow: Row = {
-  name: 'idle-agent',
-  what: 'memory of an agent that has nothing to do',
-  needs: 'bin',
-  async run(bench) {
-    const site = await bench.site(0);
-    await site.startServer();
-    await site.startAgent();
-    return idleMemory(await listenerPid(site.at.workloadSocket));
-  },
-};
-
-const cliRow: Row = {
-  name: 'cli-start',
-  what: 'spire-server healthcheck, from its start to its end',
-  needs: 'bin',
-  async run(bench) {
-    const site = await bench.site(0);
-    await site.startServer();
-    const latencies = newLatencies();
-    const wrong: string[] = [];
-    const { command, args } = programIn(bench.bin, 'spire-server');
-    const began = performance.now();
-    for (let n = 0; n < CLI_RUNS; n += 1) {
-      const started = performance.now();
-      const child = spawn(command, [...args, 'healthcheck', '-socketPath', site.at.adminSocket], { stdio: 'ignore' });
-      const [code] = (await once(child, 'exit')) as [number | null];
-      if (code !== 0) wrong.push(`healthcheck ended with ${code}`);
-      addLatency(latencies, performance.now() - started);
-    }
-    const seconds = (performance.now() - began) / 1000;
-    const verified = { failures: {}, wrong, verified: CLI_RUNS };
-    return { ...verified, ops: CLI_RUNS, seconds, latencies };
-  },
-};
-
 export const startRows: readonly Row[] = [
   ...[false, true].flatMap((again) => SIZES.map(([label, size]) => serverStartRow(label, size, again))),
-  agentStartRow,
-  idleServerRow('idle-server', 0),
-  idleServerRow('idle-server-1m', 1_000_000),
-  idleAgentRow,
-  cliRow,
+  agentRestartRow,
 ];

@@ -119,7 +119,9 @@ function x509Row(batch: number, connections: number): Row {
           })
           .find((finding) => finding !== undefined);
       };
-      const plan = planOf(caller, 'BatchNewX509SVID', requests, connections, batch < 50 ? OPEN_CALLS : OPEN_BATCHES);
+      const open = batch < 50 ? OPEN_CALLS : OPEN_BATCHES;
+      const lines = Math.ceil(connections / Math.min(bench.shrink, 16));
+      const plan = planOf(caller, 'BatchNewX509SVID', requests, lines, Math.ceil(open / Math.min(bench.shrink, 8)));
       return measureLoad(processOf(caller), [{ ...plan, ...windowOf(bench, batch < 50 ? 500 : 50) }], judge, batch);
     },
   };

@@ -1,80 +1,56 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { workloadService } from '../../../common/rpc/services.ts';
-import type { Bundle } from '../../../spiffe/bundle/bundle.ts';
-import { spiffeId, type SpiffeId } from '../../../spiffe/id.ts';
-import { splitCertificates } from '../../../spiffe/x509/certificate.ts';
-import { callBlock, framed } from '../load/connection.ts';
-import { connectPeer } from '../load/run.ts';
 import { type Judge, measureLoad } from '../measure.ts';
 import type { AgentUnderTest, Bench, Row } from '../row.ts';
-import { createEntries, serverBundle } from '../seed/api.ts';
-import { decodeAnswer, encodeRequest, judgeJwtSvid, judgeX509Svid, pathOfMethod } from './messages.ts';
+import { decodeAnswer, encodeRequest, judgeJwtSvid, pathOfMethod } from './messages.ts';
+import { firstAnswer, judgeUpdate, registerSelf, type SelfIdentity, untilServed, type WorkloadMethod } from './self.ts';
 import { windowOf } from './svids.ts';
 
 const CALLERS = [1, 100, 1000] as const;
-const PATIENCE_MS = 60_000;
+/** Callers at a fixed rate, well below what the agents of either product saturate at on a core. */
+const PACED = { callers: 100, perCaller: 5 } as const;
+/** One answer in so many is verified. */
+const SAMPLE_EVERY = 200;
+const AUDIENCE = 'bench';
 
-/** The bench's own process as a workload: its identity below each agent that may be the one asked. */
-export interface Workload {
+/** The bench's own process as a workload of the agent that is measured. */
+interface Workload extends SelfIdentity {
   readonly agent: AgentUnderTest;
-  readonly id: SpiffeId;
-  readonly bundle: Bundle;
 }
 
-/** Registers this process by its user and waits until the agent has its SVID. */
-export async function workloadOf(bench: Bench): Promise<Workload> {
+/** Registers this process and waits until the agent has its SVID. */
+async function workloadOf(bench: Bench): Promise<Workload> {
   const agent = await bench.agent();
-  const bundle = await serverBundle(agent.server.admin);
-  const id = spiffeId(bundle.trustDomain, '/bench/self');
-  const selectors = [{ type: 'unix', value: `uid:${process.geteuid?.() ?? 0}` }];
-  await createEntries(
-    agent.server.admin,
-    agent.ids.map((parentId, n) => ({
-      ...{ id: `be9c0001-0000-4000-8000-${String(n).padStart(12, '0')}`, spiffeId: id, selectors, dnsNames: [] },
-      parentId: parentId as SpiffeId,
-    })),
-  );
-  const giveUp = Date.now() + PATIENCE_MS;
-  while ((await firstAnswer(agent.socketPath, 'FetchX509SVID', {})) === undefined) {
-    if (Date.now() > giveUp) throw new Error(`the agent gave no SVID for ${id} within ${PATIENCE_MS} ms`);
-    await sleep(50);
-  }
-  return { agent, id, bundle };
+  const identity = await registerSelf(agent.server.admin, agent.ids, { name: 'self', series: 'be9c0001' });
+  await untilServed(agent.socketPath, identity);
+  return { ...identity, agent };
 }
 
-type Method = 'FetchX509SVID' | 'FetchJWTSVID' | 'ValidateJWTSVID';
-
-/** The first message of an answer; undefined when the call failed before one came. */
-async function firstAnswer(socketPath: string, method: Method, message: object): Promise<Buffer | undefined> {
-  const connection = await connectPeer({ socketPath });
-  try {
-    return await new Promise((resolve) => {
-      const block = callBlock(pathOfMethod(workloadService(), method), 'http');
-      connection.call(block, framed(encodeRequest(workloadService(), method, message)), {
-        message: (bytes) => resolve(Buffer.from(bytes)),
-        end: () => resolve(undefined),
-      });
-    });
-  } finally {
-    connection.close();
-  }
+/** What is asked, and how answers are judged. */
+interface Question {
+  readonly request: object;
+  readonly judge: Judge;
 }
 
-/** Each caller on a connection of its own, one call at a time, attested by the agent each time. */
+/**
+ * Each caller on a connection of its own, attested by the agent each time: in a closed loop, where the latencies are those
+ * of an agent that is saturated, and at a fixed rate, where they are those of an agent at work.
+ */
 function workloadRow(
   name: string,
   what: string,
-  method: Method,
-  callers: number,
-  prepare: (workload: Workload) => Promise<{ readonly request: object; readonly judge: Judge }>,
-): Row {
-  return {
-    name: `${name}-${callers}-callers`,
-    what,
+  method: WorkloadMethod,
+  ask: (workload: Workload) => Promise<Question>,
+): Row[] {
+  const row = (callers: number, perSecond?: number): Row => ({
+    name: `${name}-${callers}-callers${perSecond === undefined ? '' : '-paced'}`,
+    what:
+      perSecond === undefined
+        ? `${what}; callers: ${callers}, each asking again at once`
+        : `${what}; callers: ${callers}, ${perSecond} calls a second altogether, at random moments`,
     needs: 'agent',
     async run(bench) {
       const workload = await workloadOf(bench);
-      const { request, judge } = await prepare(workload);
+      const { request, judge } = await ask(workload);
       const { socketPath, pid } = workload.agent;
       const plan = {
         peers: [{ socketPath }],
@@ -83,61 +59,54 @@ function workloadRow(
         path: pathOfMethod(workloadService(), method),
         requests: [encodeRequest(workloadService(), method, request)],
         firstMessage: method === 'FetchX509SVID',
-        ...windowOf(bench, 200),
+        ...windowOf(bench, SAMPLE_EVERY),
+        ...(perSecond !== undefined && { perSecond }),
       };
       return measureLoad({ pid, socketPath }, [plan], judge);
     },
-  };
+  });
+  return [...CALLERS.map((callers) => row(callers)), row(PACED.callers, PACED.callers * PACED.perCaller)];
 }
 
-const x509Row = (callers: number): Row =>
-  workloadRow(
-    'fetch-x509-svid',
-    'FetchX509SVID on a warm connection up to the first update, which is then cancelled',
-    'FetchX509SVID',
-    callers,
-    async ({ id, bundle }) => ({
-      request: {},
+const x509Rows = workloadRow(
+  'fetch-x509-svid',
+  'FetchX509SVID on a warm connection up to the first update, which is then cancelled',
+  'FetchX509SVID',
+  async (workload) => ({ request: {}, judge: ({ answer }) => judgeUpdate(answer, workload) }),
+);
+
+const jwtRows = workloadRow(
+  'fetch-jwt-svid',
+  'FetchJWTSVID for one audience on a warm connection',
+  'FetchJWTSVID',
+  async ({ id, bundle }) => ({
+    request: { audience: [AUDIENCE], spiffe_id: id },
+    judge: ({ answer }) =>
+      judgeJwtSvid(decodeAnswer(workloadService(), 'FetchJWTSVID', answer).svids[0]?.svid ?? '', id, bundle),
+  }),
+);
+
+const validateRows = workloadRow(
+  'validate-jwt-svid',
+  'ValidateJWTSVID of one token on a warm connection',
+  'ValidateJWTSVID',
+  async ({ agent, id }) => {
+    const fetched = await firstAnswer(agent.socketPath, 'FetchJWTSVID', { audience: [AUDIENCE], spiffe_id: id });
+    const token = fetched && decodeAnswer(workloadService(), 'FetchJWTSVID', fetched).svids[0]?.svid;
+    if (token === undefined) throw new Error('the agent gave no JWT-SVID');
+    // An agent that calls everything valid would be the fastest.
+    const forged = { audience: AUDIENCE, svid: `${token.slice(0, token.lastIndexOf('.'))}.AAAA` };
+    if ((await firstAnswer(agent.socketPath, 'ValidateJWTSVID', forged)) !== undefined) {
+      throw new Error('the agent calls a token with a made-up signature valid');
+    }
+    return {
+      request: { audience: AUDIENCE, svid: token },
       judge({ answer }) {
-        const { svids } = decodeAnswer(workloadService(), 'FetchX509SVID', answer);
-        const own = svids.find(({ spiffe_id: found }) => found === id);
-        if (own === undefined) return `no SVID for ${id}`;
-        return judgeX509Svid(splitCertificates(own.x509_svid), id, bundle);
+        const { spiffe_id: found, claims } = decodeAnswer(workloadService(), 'ValidateJWTSVID', answer);
+        return found === id && claims !== null ? undefined : `validated as ${found}`;
       },
-    }),
-  );
+    };
+  },
+);
 
-const jwtRow = (callers: number): Row =>
-  workloadRow(
-    'fetch-jwt-svid',
-    'FetchJWTSVID for one audience on a warm connection',
-    'FetchJWTSVID',
-    callers,
-    async ({ id, bundle }) => ({
-      request: { audience: ['bench'], spiffe_id: id },
-      judge: ({ answer }) =>
-        judgeJwtSvid(decodeAnswer(workloadService(), 'FetchJWTSVID', answer).svids[0]?.svid ?? '', id, bundle),
-    }),
-  );
-
-const validateRow = (callers: number): Row =>
-  workloadRow(
-    'validate-jwt-svid',
-    'ValidateJWTSVID of one token on a warm connection',
-    'ValidateJWTSVID',
-    callers,
-    async ({ agent, id }) => {
-      const fetched = await firstAnswer(agent.socketPath, 'FetchJWTSVID', { audience: ['bench'], spiffe_id: id });
-      const token = fetched && decodeAnswer(workloadService(), 'FetchJWTSVID', fetched).svids[0]?.svid;
-      if (token === undefined) throw new Error('the agent gave no JWT-SVID');
-      return {
-        request: { audience: 'bench', svid: token },
-        judge({ answer }) {
-          const { spiffe_id: found, claims } = decodeAnswer(workloadService(), 'ValidateJWTSVID', answer);
-          return found === id && claims !== null ? undefined : `validated as ${found}`;
-        },
-      };
-    },
-  );
-
-export const workloadRows: readonly Row[] = [x509Row, jwtRow, validateRow].flatMap((row) => CALLERS.map(row));
+export const workloadRows: readonly Row[] = [...x509Rows, ...jwtRows, ...validateRows];

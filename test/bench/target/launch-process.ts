@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import path from 'node:path';
+import { keepTrackOf } from './leftovers.ts';
 
 /** How a program is started. */
 export interface Program {
@@ -69,10 +70,9 @@ export class LaunchedProcess {
     if (this.running) throw new Error(`${this.name} runs already`);
     const log = openSync(this.#log, 'a');
     try {
-      this.#child = spawn(this.#program.command, [...this.#program.args, ...this.#args, ...more], {
-        stdio: ['ignore', log, log],
-        env: { ...process.env, ...this.#env },
-      });
+      const args = [...this.#program.args, ...this.#args, ...more];
+      const env = { ...process.env, ...this.#env };
+      this.#child = keepTrackOf(spawn(this.#program.command, args, { stdio: ['ignore', log, log], env }));
       // What cannot be started has no `exit`; `failure` says what happened.
       this.#child.on('error', (error) => (this.#startError = error));
     } finally {

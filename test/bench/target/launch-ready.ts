@@ -16,6 +16,12 @@ export interface Started {
   readonly healthyMs: number;
 }
 
+/** What an agent is waited for. */
+export interface AgentExpectation {
+  /** There is an entry for the bench's own process, so that the agent's answer is its SVID and no refusal. */
+  readonly needsIdentity?: boolean;
+}
+
 /** Between two attempts; fine enough for starts of some 100 ms, and the load of it is not seen. */
 const PAUSE_MS = 5;
 const CALL_TIMEOUT_MS = 10_000;
@@ -34,6 +40,7 @@ export async function untilServing(
   kind: 'server' | 'agent',
   socketPath: string,
   patienceMs: number,
+  { needsIdentity = false }: AgentExpectation = {},
 ): Promise<Started> {
   const start = performance.now();
   const passed = async (attempt: () => Promise<boolean>): Promise<number> => {
@@ -52,8 +59,9 @@ export async function untilServing(
   const listeningMs = await passed(() => connects(socketPath));
   const channel = connectUnix(socketPath, { maxReconnectMs: PAUSE_MS });
   try {
-    const answers = kind === 'server' ? serverAnswers : agentAnswers;
-    const answeredMs = await passed(() => answers(channel));
+    const answers = (): Promise<boolean> =>
+      kind === 'server' ? serverAnswers(channel) : agentAnswers(channel, needsIdentity);
+    const answeredMs = await passed(answers);
     const healthyMs = await passed(async () => {
       const { status } = await channel.call(healthService(), 'Check', {}, { timeoutMs: CALL_TIMEOUT_MS });
       return status === 'SERVING';
@@ -82,14 +90,14 @@ async function serverAnswers(channel: RpcChannel): Promise<boolean> {
   return bundle.x509_authorities.length > 0;
 }
 
-/** Without entries for us, an agent that works says so by PermissionDenied; it answers then too. */
-async function agentAnswers(channel: RpcChannel): Promise<boolean> {
+/** Without entries for us, an agent that works says so by PermissionDenied; unless they are there, it answers then too. */
+export async function agentAnswers(channel: RpcChannel, needsIdentity: boolean): Promise<boolean> {
   const options = { metadata: WORKLOAD_HEADER, timeoutMs: CALL_TIMEOUT_MS };
   try {
     for await (const _first of channel.serverStream(workloadService(), 'FetchX509SVID', {}, options)) return true;
     return false;
   } catch (error) {
-    if (hasCode(error, 'permission-denied')) return true;
+    if (hasCode(error, 'permission-denied')) return !needsIdentity;
     if (hasCode(error, 'unavailable')) return false;
     throw error;
   }

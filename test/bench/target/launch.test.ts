@@ -2,7 +2,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { connectUnix } from '../../../common/rpc/client.ts';
-import { entryService } from '../../../common/rpc/services.ts';
+import { agentService, entryService } from '../../../common/rpc/services.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { attestBenchAgent, createEntries, deleteEntries } from '../seed/api.ts';
 import { groupId, seedEntries, seedEntry } from '../seed/entries.ts';
@@ -41,7 +41,9 @@ describe('a program', () => {
 });
 
 describe('a site', () => {
-  it('serves seeded entries, and comes back with the same agent after both were stopped', async () => {
+  it('serves seeded entries, and comes back with the same agent after both were stopped', {
+    timeout: 120_000,
+  }, async () => {
     await using site = await layOutSite({ bin });
     seedFiles(folder, site.trustDomain, Date.now).copyTo(site.at.database, 30);
     const started = await site.startServer();
@@ -59,12 +61,15 @@ describe('a site', () => {
       expect(agent.id).toMatch(/^spiffe:\/\/bench\.example\/spire\/agent\/join_token\//);
 
       await site.startAgent();
-      const { agentId } = site;
+      const agentId = await site.admitAgent();
       await site.agent.stop();
       await site.server.stop('SIGKILL');
       await site.startServer();
       await site.startAgent();
-      expect(site.agentId).toBe(agentId);
+      expect(await site.admitAgent()).toBe(agentId);
+      const { agents } = await admin.call(agentService(), 'ListAgents', {}, { timeoutMs: 10_000 });
+      const ids = agents.map(({ id }) => `spiffe://${id?.trust_domain}${id?.path}`);
+      expect(ids.toSorted()).toEqual([agent.id, agentId].toSorted());
     } finally {
       admin.close();
     }

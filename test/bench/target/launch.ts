@@ -1,12 +1,14 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { connectUnix } from '../../../common/rpc/client.ts';
 import { agentService } from '../../../common/rpc/services.ts';
+import { spiffeId, type SpiffeId } from '../../../spiffe/id.ts';
+import { parseTrustDomain } from '../../../spiffe/trust-domain.ts';
 import { freePort } from '../../support/daemons.ts';
 import { agentConfig, BENCH_TRUST_DOMAIN, type ConfigLines, type Places, serverConfig } from './launch-config.ts';
 import { LaunchedProcess, programIn } from './launch-process.ts';
-import { type Started, untilServing } from './launch-ready.ts';
+import { type AgentExpectation, type Started, untilServing } from './launch-ready.ts';
+import { benchFolder, removeBenchFolder } from './leftovers.ts';
 
 /** Which programs to start, and how. */
 export interface LaunchOptions {
@@ -31,17 +33,20 @@ export interface Site extends AsyncDisposable {
   readonly agent: LaunchedProcess;
   /** Starts the server on whatever its data folder holds and waits until it serves. */
   startServer(): Promise<Started>;
-  /** Attests the agent with a new join token, or starts it on the identity it has; resolves when it serves. */
-  startAgent(): Promise<Started>;
-  /** The SPIFFE ID of the agent, once it has been started. */
-  readonly agentId: string | undefined;
+  /**
+   * Gives the agent a join token of the running server, and with it the ID that it will have, so that entries can be made
+   * before it asks for them; resolves to the ID, also when it has one already.
+   */
+  admitAgent(): Promise<SpiffeId>;
+  /** Attests the agent with its join token, or starts it on the identity it has; resolves when it serves. */
+  startAgent(expected?: AgentExpectation): Promise<Started>;
 }
 
 const PATIENCE_MS = 180_000;
 
 /** Lays out a site below a new folder of the system's temporary folder; nothing runs yet. */
 export async function layOutSite(options: LaunchOptions): Promise<Site> {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'finial-bench-'));
+  const folder = benchFolder();
   const at = placesIn(folder, await freePort());
   for (const dir of [at.serverData, at.agentData]) mkdirSync(dir, { mode: 0o700 });
   writeFileSync(at.serverConf, serverConfig(at, options.config));
@@ -49,34 +54,35 @@ export async function layOutSite(options: LaunchOptions): Promise<Site> {
   const { patienceMs = PATIENCE_MS } = options;
   const server = daemon('spire-server', at.serverConf, at.serverLog, options);
   const agent = daemon('spire-agent', at.agentConf, at.agentLog, options);
-  let agentId: string | undefined;
+  let admitted: { readonly id: SpiffeId; readonly token: string } | undefined;
+  let attested = false;
+  const admit = async (): Promise<{ readonly id: SpiffeId; readonly token: string }> => {
+    if (admitted !== undefined) return admitted;
+    const token = await joinToken(at.adminSocket);
+    const id = spiffeId(parseTrustDomain(BENCH_TRUST_DOMAIN), `/spire/agent/join_token/${token}`);
+    admitted = { id, token };
+    return admitted;
+  };
   return {
     at,
     address: `127.0.0.1:${at.port}`,
     trustDomain: BENCH_TRUST_DOMAIN,
     server,
     agent,
-    get agentId() {
-      return agentId;
-    },
     startServer() {
       server.start();
       return untilServing(server, 'server', at.adminSocket, patienceMs);
     },
-    async startAgent() {
-      if (agentId === undefined) {
-        const token = await joinToken(at.adminSocket);
-        agentId = `spiffe://${BENCH_TRUST_DOMAIN}/spire/agent/join_token/${token}`;
-        agent.start(['-joinToken', token]);
-      } else {
-        agent.start();
-      }
-      return untilServing(agent, 'agent', at.workloadSocket, patienceMs);
+    admitAgent: async () => (await admit()).id,
+    async startAgent(expected) {
+      agent.start(attested ? [] : ['-joinToken', (await admit()).token]);
+      attested = true;
+      return untilServing(agent, 'agent', at.workloadSocket, patienceMs, expected);
     },
     async [Symbol.asyncDispose]() {
       await agent.stop('SIGKILL');
       await server.stop('SIGKILL');
-      rmSync(folder, { recursive: true, force: true });
+      removeBenchFolder(folder);
     },
   };
 }

@@ -23,16 +23,41 @@ export async function listenerPid(socketPath: string): Promise<number> {
 
 /** Seconds of CPU that all threads of a process used so far, user and system. */
 export function cpuSecondsOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  // The name of the program stands in brackets and may contain anything; fields are counted behind it (proc(5)).
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = statFieldsOf(pid);
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** Seconds of CPU that children of this process used which have ended, user and system. */
+export function endedChildrenCpuSeconds(): number {
+  const fields = statFieldsOf('self');
+  return (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND;
+}
+
+/** The fields of `/proc/PID/stat` from the third on: the name before them stands in brackets and may contain anything (proc(5)). */
+function statFieldsOf(pid: number | 'self'): readonly string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
 /** Resident memory in MB. */
 export function rssMbOf(pid: number): number {
   const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
   return Number(kilobytes ?? Number.NaN) / 1024;
+}
+
+/** Looks at the largest resident memory that a process had, for as long as it lives. */
+export function watchMemory(pid: number | undefined): Disposable & { /** In MB. */ highest(): number } {
+  let highest = 0;
+  const look = (): void => {
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+      highest = Math.max(highest, Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) / 1024);
+    } catch {
+      // It has ended between two looks.
+    }
+  };
+  const timer = setInterval(look, 2);
+  return { highest: () => highest, [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 /** Looks at a process again and again, to say afterwards what it used between two moments. */

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { CloseStack } from '../../../common/lifecycle.ts';
 import { connectUnix, type RpcChannel } from '../../../common/rpc/client.ts';
 import { agentService } from '../../../common/rpc/services.ts';
@@ -10,6 +7,7 @@ import { seedEntries } from '../seed/entries.ts';
 import { type SeedFiles, seedFiles } from '../seed/sqlite.ts';
 import { BENCH_TRUST_DOMAIN } from './launch-config.ts';
 import { layOutSite, type Site } from './launch.ts';
+import { benchFolder, removeBenchFolder } from './leftovers.ts';
 import type { TargetAddress } from './parse.ts';
 import { listenerPid } from './process.ts';
 
@@ -21,8 +19,13 @@ export interface Session extends AsyncDisposable {
   readonly bench: Bench;
   /** Why a row cannot be run against this target; undefined when it can. */
   cannot(row: Row): string | undefined;
-  /** Ends what rows left behind that others cannot use. */
-  afterRow(): Promise<void>;
+  /**
+   * Ends what rows left behind that others cannot use.
+   *
+   * @param failed whether calls of the row failed: an agent of the bench's own is then killed and started anew, since
+   *   some never recover from a load, and further rows would say the same again
+   */
+  afterRow(failed: boolean): Promise<void>;
 }
 
 /** @param sizes see `Bench` */
@@ -31,8 +34,8 @@ export function openSession(
   sizes: { readonly seconds: number; readonly shrink: number },
 ): Session {
   const stack = new CloseStack();
-  const scratch = mkdtempSync(path.join(os.tmpdir(), 'finial-bench-seed-'));
-  stack.defer('seeds', () => rmSync(scratch, { recursive: true, force: true }));
+  const scratch = benchFolder();
+  stack.defer('seeds', () => removeBenchFolder(scratch));
   const seeds = seedFiles(scratch, BENCH_TRUST_DOMAIN, Date.now);
   const sites = new SiteStore(target, seeds);
   stack.defer('sites', () => sites[Symbol.asyncDispose]());
@@ -57,13 +60,18 @@ export function openSession(
   return {
     bench,
     cannot({ needs }) {
-      if (target.bin !== undefined) return undefined;
+      if (target.bin !== undefined || needs === 'nothing') return undefined;
       if (needs === 'bin') return 'needs bin=DIR, as it starts the programs itself';
       if (needs === 'agent' && target.agent === undefined) return 'needs agent=SOCKET';
       if (needs === 'server' && target.server === undefined) return 'needs server=HOST:PORT';
       return undefined;
     },
-    afterRow: () => sites.dropFresh(),
+    async afterRow(failed) {
+      await sites.dropFresh();
+      if (!failed || agent === undefined) return;
+      agent = undefined;
+      if (target.bin !== undefined) await (await sites.kept(0)).agent.stop('SIGKILL');
+    },
     [Symbol.asyncDispose]: () => stack.close(),
   };
 }
@@ -165,10 +173,12 @@ async function agentOf(
     const socketPath = target.agent ?? '';
     const { agents } = await server.admin.call(agentService(), 'ListAgents', {}, { timeoutMs: 30_000 });
     const ids = agents.map(({ id }) => `spiffe://${id?.trust_domain}${id?.path}`);
+    if (ids.length === 0)
+      throw new Error(`the server behind ${target.admin} knows no agent, so ${socketPath} is not of one`);
     return { socketPath, server, ids, pid: await listenerPid(socketPath) };
   }
   const site = await sites.kept(0);
-  await site.startAgent();
+  if (!site.agent.running) await site.startAgent();
   const socketPath = site.at.workloadSocket;
-  return { socketPath, server, ids: [site.agentId ?? ''], pid: await listenerPid(socketPath) };
+  return { socketPath, server, ids: [await site.admitAgent()], pid: await listenerPid(socketPath) };
 }
