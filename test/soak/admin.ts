@@ -1,4 +1,4 @@
-import { hasCode, messageOf } from '../../common/errors.ts';
+import { messageOf } from '../../common/errors.ts';
 import { connectUnix, type RpcChannel } from '../../common/rpc/client.ts';
 import { agentService, bundleService, entryService } from '../../common/rpc/services.ts';
 import type { Entry__Output } from '../../proto/gen/spire/api/types/Entry.ts';
@@ -17,8 +17,6 @@ export interface Admin {
   close(): void;
 }
 
-/** Longer than any restart takes on a slow and busy machine. */
-const PATIENCE_MS = 60_000;
 export const CALL_TIMEOUT_MS = 30_000;
 const PAGE_SIZE = 200;
 /** A dead server is looked for again soon, as it is back soon. */
@@ -29,29 +27,30 @@ export function pause(ms: number): Promise<void> {
 }
 
 /** Asks until `attempt` no longer throws, and gives up with its last words. */
-export async function eventually<T>(what: string, attempt: () => Promise<T> | T, signal?: AbortSignal): Promise<T> {
-  const deadline = Date.now() + PATIENCE_MS;
+export async function eventually<T>(
+  { patienceMs }: Pick<Site, 'patienceMs'>,
+  what: string,
+  attempt: () => Promise<T> | T,
+  signal?: AbortSignal,
+): Promise<T> {
+  const deadline = performance.now() + patienceMs;
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
-      if (signal?.aborted || Date.now() > deadline) throw new Error(`${what}: ${messageOf(error)}`, { cause: error });
+      if (signal?.aborted || performance.now() > deadline)
+        throw new Error(`${what}: ${messageOf(error)}`, { cause: error });
       await pause(50);
     }
   }
 }
 
-/** Whether the call may have come to an end because the other side did. */
-export function isInterruption(error: unknown): boolean {
-  return hasCode(error, 'unavailable') || hasCode(error, 'cancelled') || hasCode(error, 'deadline-exceeded');
-}
-
 /** @param signal ends the waiting */
-export function newAdmin({ serverSocket }: Pick<Site, 'serverSocket'>, signal: AbortSignal): Admin {
-  const channel = connectUnix(serverSocket, { maxReconnectMs: RECONNECT_MS });
+export function newAdmin(site: Pick<Site, 'patienceMs' | 'serverSocket'>, signal: AbortSignal): Admin {
+  const channel = connectUnix(site.serverSocket, { maxReconnectMs: RECONNECT_MS });
   const options = { timeoutMs: CALL_TIMEOUT_MS };
   /** Only for what does not change anything: it is asked again when the connection breaks. */
-  const reading = <T>(what: string, work: () => Promise<T>): Promise<T> => eventually(what, work, signal);
+  const reading = <T>(what: string, work: () => Promise<T>): Promise<T> => eventually(site, what, work, signal);
   return {
     channel,
     entries: () =>

@@ -2,6 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { Entry__Output } from '../../proto/gen/spire/api/types/Entry.ts';
 import { issueCa, issueSvid, TEST_NOW } from '../support/pki.ts';
 import { newHistory } from './history.ts';
+import { checkAgents, type Tokens } from './nodes.ts';
+import { agentIdOf } from './node.ts';
+import type { Admin } from './admin.ts';
+import { lateStream } from './workloads.ts';
 import { checkEntries, contentOf, newLedger, settle } from './ledger.ts';
 import type { ServerFiles } from './on-disk.ts';
 import { newSightings } from './sightings.ts';
@@ -171,5 +175,34 @@ describe('the checker of rotations', () => {
     const history = newHistory();
     expect(history.look(filesOf([first]))).toEqual([]);
     expect(history.look(files).join('\n')).toMatch(new RegExp(finding, 'm'));
+  });
+});
+
+describe('the checker of nodes', () => {
+  const tokens: Tokens = {
+    ...{ used: new Set(['used']), unused: new Set(['unused']) },
+    ...{ unanswered: new Set(), spent: new Set() },
+  };
+  const check = (...ids: readonly string[]): Promise<string[]> =>
+    checkAgents({ tokens, admin: { agents: async () => ids.map(agentIdOf) } as unknown as Admin });
+
+  it('finds agents that are lost, doubled or of nobody', async () => {
+    expect(await check('used')).toEqual([]);
+    expect(await check()).toEqual([expect.stringMatching(/^lost: the agent/)]);
+    expect(await check('used', 'used')).toEqual([expect.stringMatching(/^doubled: an agent/)]);
+    expect(await check('used', 'unused')).toEqual([expect.stringMatching(/^from nowhere: an agent/)]);
+  });
+});
+
+describe('the checker of streams', () => {
+  const stream = { updatedAt: 100, updates: 1, heldUntil: Infinity, authorities: 1 };
+  const svids = { ...stream, name: 'svids', canary: 4 };
+  const bundles = { ...stream, name: 'bundles', canary: -1 };
+
+  it('finds one that has not seen the last change, or said nothing since a start', () => {
+    expect(lateStream([svids, bundles], { canary: 4, since: 100 })).toBeUndefined();
+    expect(lateStream([svids, bundles], { canary: 5, since: 100 })).toBe(svids);
+    expect(lateStream([{ ...svids, updatedAt: 101 }, bundles], { canary: 4, since: 101 })).toBe(bundles);
+    expect(lateStream([{ ...svids, canary: -1, updatedAt: 0 }], { canary: 1, since: 1 })?.name).toBe('svids');
   });
 });

@@ -14,7 +14,7 @@ import { CHECKOUT, type Site } from './processes.ts';
 import { canaryEntry } from './set-up.ts';
 import type { Sightings } from './sightings.ts';
 import type { Supervision } from './supervision.ts';
-import type { Workloads } from './workloads.ts';
+import { lateStream, type Workloads } from './workloads.ts';
 import { isOfWriters } from './writers.ts';
 
 export interface CheckerContext {
@@ -57,16 +57,16 @@ export function newChecker(context: CheckerContext): Checker {
   const flyCanary = async (): Promise<string[]> => {
     canary += 1;
     const request = { entries: [canaryEntry(canary)] };
-    await eventually('the canary is written', async () => {
+    await eventually(site, 'the canary is written', async () => {
       const { results } = await admin.channel.call(entryService(), 'BatchUpdateEntry', request, {
         timeoutMs: CALL_TIMEOUT_MS,
       });
       if (results[0]?.status?.code !== 0) throw new Error(results[0]?.status?.message);
     });
     try {
-      await eventually('the canary', async () => {
+      await eventually(site, 'the canary', async () => {
         await supervision.bothUp();
-        const late = workloads.streams.find((stream) => stream.canary !== -1 && stream.canary < canary);
+        const late = lateStream(workloads.streams, { canary, since: 0 });
         if (late !== undefined) throw new Error(`${late.name} has not seen it; it saw ${late.canary} of ${canary}`);
       });
       return [];
@@ -86,7 +86,9 @@ export function newChecker(context: CheckerContext): Checker {
   };
 
   const look = async (running: boolean): Promise<string[]> => [
-    ...history.look(await readServerFiles(site.at('server'), running)),
+    ...history.look(
+      await eventually(site, 'the files of the server', () => readServerFiles(site.at('server'), running)),
+    ),
     ...(existsSync(site.at('agent')) ? fileFindings(site.at('agent'), SECRET_AGENT_FILES) : []),
   ];
 

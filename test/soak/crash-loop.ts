@@ -22,6 +22,8 @@ export interface CrashLoopOptions {
   readonly seed: number;
   /** How long load and kills go on. */
   readonly milliseconds: number;
+  /** Goes on for longer when no more CAs than this took over from another. */
+  readonly leastRotations?: number;
   /** False when somebody else does the killing; whatever ends is started again. */
   readonly kills: boolean;
   /** Seconds; rotations are as frequent as this is short. */
@@ -51,7 +53,7 @@ const NODES = 2;
 export async function crashLoop(options: CrashLoopOptions): Promise<CrashLoopResult> {
   const { folder, port, say, seed } = options;
   mkdirSync(folder, { recursive: true });
-  const site = newSite(folder, port, { caTtl: options.caTtl, syncInterval: 1 });
+  const site = newSite(folder, port, { caTtl: options.caTtl, syncInterval: 1, faultsOfOthers: !options.kills });
   const findings: string[] = [];
   const stop = new AbortController();
   setMaxListeners(0, stop.signal);
@@ -83,10 +85,12 @@ export async function crashLoop(options: CrashLoopOptions): Promise<CrashLoopRes
     for (const task of load) task.catch((error: unknown) => reportOfLoad(`the load broke off: ${messageOf(error)}`));
     const checker = newChecker({ ...parts, site, supervision });
     await checker.resumed();
-    const deadline = Date.now() + options.milliseconds;
+    const deadline = performance.now() + options.milliseconds;
     const random = newRandom(seed, 'killer');
     const rotation = rotationLines(site.server);
-    while (Date.now() < deadline && findings.length === 0) {
+    const isEnough = (): boolean =>
+      performance.now() > deadline && checker.rotations.x509 >= (options.leastRotations ?? 0);
+    while (!isEnough() && findings.length === 0) {
       if (options.kills) await killRound(site, random, rotation, checker.lookAtDead);
       else await pause(2000);
       await supervision.bothUp();
@@ -97,6 +101,7 @@ export async function crashLoop(options: CrashLoopOptions): Promise<CrashLoopRes
       for (const finding of await checker.lastCheck()) report(finding);
       stop.abort();
       await Promise.allSettled(load);
+      supervision.end();
       for (const finding of await checker.shutDown()) report(finding);
     }
     return {

@@ -1,7 +1,7 @@
 import type { AgentIdentity } from '../../agent/server-client/contract.ts';
 import { messageOf } from '../../common/errors.ts';
 import type { Random } from '../fuzz/random.ts';
-import { type Admin, isInterruption, pause } from './admin.ts';
+import { type Admin, pause } from './admin.ts';
 import { agentIdOf, attestNode, clientOf, createToken, identityOf, newKey, NODES } from './node.ts';
 import { type Site, TRUST_DOMAIN } from './processes.ts';
 import type { Sightings } from './sightings.ts';
@@ -20,7 +20,7 @@ export interface Tokens {
 
 /** What a node of the load needs. */
 export interface NodeContext {
-  readonly site: Pick<Site, 'port'>;
+  readonly site: Pick<Site, 'isOutage' | 'port'>;
   readonly admin: Admin;
   readonly tokens: Tokens;
   readonly sightings: Sightings;
@@ -110,7 +110,7 @@ export function newNode(index: number, context: NodeContext): Node {
           await step();
         } catch (error) {
           if (isUntrusted(error)) await takeRoots();
-          else if (!isInterruption(error) && !isExpired()) report(`${where}: ${messageOf(error)}`);
+          else if (!site.isOutage(error) && !isExpired()) report(`${where}: ${messageOf(error)}`);
         } finally {
           done();
         }
@@ -124,7 +124,7 @@ export function newNode(index: number, context: NodeContext): Node {
         await client.syncEntries(new Map(), signal);
         return [];
       } catch (error) {
-        if (isInterruption(error) || isExpired()) return [];
+        if (site.isOutage(error) || isExpired()) return [];
         return [`lost: ${where}: its last acknowledged SVID is refused: ${messageOf(error)}`];
       }
     },
@@ -147,14 +147,14 @@ function raise(text: string): never {
 
 /** Makes tokens and uses some of them, most never while the server lives that made them. */
 export async function runTokens(context: NodeContext): Promise<void> {
-  const { admin, random, report, signal, tokens, turn } = context;
+  const { admin, random, report, signal, site, tokens, turn } = context;
   while (!signal.aborted) {
     const done = await turn();
     try {
       if (tokens.unused.size < 6) tokens.unused.add(await createToken(admin));
       else await useToken(random.pick([...tokens.unused]), context);
     } catch (error) {
-      if (!isInterruption(error)) report(`a join token was not made: ${messageOf(error)}`);
+      if (!site.isOutage(error)) report(`a join token was not made: ${messageOf(error)}`);
     } finally {
       done();
     }
@@ -172,7 +172,7 @@ export async function useToken(token: string, context: NodeContext): Promise<voi
     tokens.used.add(token);
   } catch (error) {
     tokens.unanswered.add(token);
-    if (!isInterruption(error)) report(`lost: an acknowledged join token is refused: ${messageOf(error)}`);
+    if (!site.isOutage(error)) report(`lost: an acknowledged join token is refused: ${messageOf(error)}`);
   } finally {
     tokens.unused.delete(token);
   }
@@ -188,7 +188,7 @@ export async function checkTokens(context: NodeContext): Promise<string[]> {
       await attestNode(site, roots, token);
       return false;
     } catch (error) {
-      if (!/join token does not exist or has already been used/.test(messageOf(error)) && !isInterruption(error)) {
+      if (!/join token does not exist or has already been used/.test(messageOf(error)) && !site.isOutage(error)) {
         findings.push(`a used join token is refused in other words: ${messageOf(error)}`);
       }
       return true;

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { type ErrorCode, hasCode } from '../../common/errors.ts';
 
 /** The checkout, from the sources as well as from below `dist`. */
 export const CHECKOUT = (() => {
@@ -16,6 +17,8 @@ export interface Victim {
   /** How often it was started. */
   readonly starts: number;
   readonly running: boolean;
+  /** Whether somebody stopped it with SIGSTOP. */
+  readonly held: boolean;
   /** Unix milliseconds of the last start. */
   readonly startedAt: number;
   start(more?: readonly string[]): void;
@@ -56,6 +59,9 @@ export function newVictim(name: 'server' | 'agent', config: string, folder: stri
     get running() {
       return running();
     },
+    get held() {
+      return running() && isHeld(child?.pid);
+    },
     get tail() {
       return tail;
     },
@@ -70,7 +76,7 @@ export function newVictim(name: 'server' | 'agent', config: string, folder: stri
       for (const stream of [child.stdout, child.stderr]) {
         let rest = '';
         stream?.on('data', (part: Buffer) => {
-          appendFileSync(path.join(folder, `${name}.log`), part);
+          keep(path.join(folder, `${name}.log`), part);
           const lines = (rest + String(part)).split('\n');
           rest = lines.pop() ?? '';
           tail = [...tail, ...lines].slice(-TAIL_LINES);
@@ -84,6 +90,26 @@ export function newVictim(name: 'server' | 'agent', config: string, folder: stri
   };
 }
 
+/** Appends to a log; a full disk must not end the checker too. */
+function keep(file: string, part: Buffer): void {
+  try {
+    appendFileSync(file, part);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+  }
+}
+
+/** Whether somebody holds the process with SIGSTOP (proc(5), stat, field 3). */
+function isHeld(pid: number | undefined): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return /^ [Tt]/.test(stat.slice(stat.lastIndexOf(')') + 1));
+  } catch {
+    // It has ended.
+    return false;
+  }
+}
+
 /** Where everything of a site is. */
 export interface Site {
   readonly folder: string;
@@ -92,6 +118,12 @@ export interface Site {
   readonly agent: Victim;
   readonly serverSocket: string;
   readonly agentSocket: string;
+  /** Whether an error is no answer: what was asked for may have happened or not. */
+  readonly isOutage: (error: unknown) => boolean;
+  /** The same of the status of an item, as google.rpc.Code. */
+  readonly outageCodes: ReadonlySet<number>;
+  /** How long anything may take to come back, milliseconds. */
+  readonly patienceMs: number;
   readonly at: (...parts: string[]) => string;
 }
 
@@ -103,15 +135,30 @@ export interface SiteTimes {
   readonly caTtl: number;
   /** Seconds. */
   readonly syncInterval: number;
+  /** True when others stop processes and fill disks: then errors inside the server are no findings by themselves. */
+  readonly faultsOfOthers: boolean;
 }
+
+/** Longer than any restart takes on a slow and busy machine. */
+const PATIENCE_MS = 60_000;
+/** Longer than others leave a process stopped or a disk full. */
+const PATIENCE_WITH_FAULTS_MS = 15 * 60_000;
+/** What a connection that broke comes to, with the numbers of google.rpc.Code. */
+const INTERRUPTIONS = { cancelled: 1, 'deadline-exceeded': 4, unavailable: 14 } as const;
+/** What a full disk or a database that cannot be written comes to besides. */
+const OUTAGES = { ...INTERRUPTIONS, internal: 13, 'resource-exhausted': 8, unknown: 2 } as const;
 
 /** Writes the configuration; nothing runs yet. */
 export function newSite(folder: string, port: number, times: SiteTimes): Site {
   const at = (...parts: string[]): string => path.join(folder, ...parts);
+  const outages = times.faultsOfOthers ? OUTAGES : INTERRUPTIONS;
   writeFileSync(at('server.conf'), serverConfig(at, port, times));
   writeFileSync(at('agent.conf'), agentConfig(at, port, times));
   return {
     ...{ folder, port, at },
+    isOutage: (error) => Object.keys(outages).some((code) => hasCode(error, code as ErrorCode)),
+    outageCodes: new Set(Object.values(outages)),
+    patienceMs: times.faultsOfOthers ? PATIENCE_WITH_FAULTS_MS : PATIENCE_MS,
     server: newVictim('server', at('server.conf'), folder),
     agent: newVictim('agent', at('agent.conf'), folder),
     serverSocket: at('private', 'api.sock'),

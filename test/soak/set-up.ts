@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { entryService } from '../../common/rpc/services.ts';
 import type { Entry } from '../../proto/gen/spire/api/types/Entry.ts';
 import { certificatesToPem } from '../../spiffe/x509/pem.ts';
@@ -19,12 +19,16 @@ export async function setUp(site: Site, admin: Admin, tokens: Tokens): Promise<v
   await attestAgentOf(site, admin, tokens);
 }
 
-/** Starts the agent with a token of its own. It must not run, and what it has of an SVID must be over. */
+/**
+ * Starts the agent with a token of its own, as an operator would whose agent was away for too long: without what it had,
+ * since an agent trusts the bundle that it kept rather than the one that it is given. It must not run.
+ */
 export async function attestAgentOf(site: Site, admin: Admin, tokens: Tokens): Promise<void> {
   const { x509Authorities } = await admin.bundle();
   writeFileSync(site.at('bundle.pem'), certificatesToPem(x509Authorities.map(({ certificate }) => certificate)));
   const token = await createToken(admin, AGENT_NODE);
   tokens.spent.add(token);
+  rmSync(site.at('agent', 'agent-data.json'), { force: true });
   site.agent.start(['-joinToken', token]);
 }
 

@@ -7,7 +7,7 @@ import type { Tokens } from './nodes.ts';
 import type { Site, Victim } from './processes.ts';
 import { attestAgentOf } from './set-up.ts';
 import type { Sightings } from './sightings.ts';
-import type { Workloads } from './workloads.ts';
+import { lateStream, type Workloads } from './workloads.ts';
 
 /** Looks after the two processes. */
 export interface Supervision {
@@ -31,6 +31,10 @@ export interface SupervisionContext {
 }
 
 const SAMPLE_MS = 250;
+/** A sample that comes this late, or a clock that differs by it, says that the machine was not itself. */
+const LATE_SAMPLE_MS = 3000;
+/** A process that ends at once, on a full disk for instance, is not started again sooner. */
+const RESTART_MS = 1000;
 /** What is left of an SVID when an agent does not start with it any more, and some time to get there. */
 const ALMOST_EXPIRED_MS = 3000;
 /** How long both processes have to be up before workloads must have valid SVIDs again, however slow the machine. */
@@ -38,11 +42,23 @@ const GRACE_MS = 20_000;
 
 export function newSupervision(context: SupervisionContext): Supervision {
   const { admin, report, sightings, site, tokens, workloads } = context;
-  let svidEnds = Infinity;
+  /** Unix milliseconds; undefined while the agent has not been attested. */
+  let svidEnds: number | undefined;
+  let undisturbedSince = 0;
+  let lastSample = { wall: Date.now(), steady: performance.now() };
   let reattestations = 0;
   let gapReported = false;
 
-  const sample = async (): Promise<void> => {
+  /** Processes that somebody holds, and clocks that somebody sets, excuse what is late. */
+  const noticeDisturbances = (): void => {
+    const now = { wall: Date.now(), steady: performance.now() };
+    const jump = Math.abs(now.wall - lastSample.wall - (now.steady - lastSample.steady));
+    const isLate = now.steady - lastSample.steady > LATE_SAMPLE_MS;
+    if (site.server.held || site.agent.held || jump > LATE_SAMPLE_MS || isLate) undisturbedSince = now.wall;
+    lastSample = now;
+  };
+
+  const readAgentData = async (): Promise<void> => {
     try {
       const { svid } = existsSync(site.at('agent')) ? await loadAgentData(site.at('agent')) : {};
       if (svid?.[0] !== undefined) {
@@ -52,7 +68,12 @@ export function newSupervision(context: SupervisionContext): Supervision {
     } catch (error) {
       report(`lost: the agent's data: ${messageOf(error)}`);
     }
-    const upSince = Math.max(site.server.startedAt, site.agent.startedAt);
+  };
+
+  const sample = async (): Promise<void> => {
+    noticeDisturbances();
+    await readAgentData();
+    const upSince = Math.max(site.server.startedAt, site.agent.startedAt, undisturbedSince);
     const isUp = site.server.running && site.agent.running && Date.now() - upSince > GRACE_MS;
     const late = workloads.streams.find(({ heldUntil }) => heldUntil < Date.now());
     if (isUp && late !== undefined && !gapReported) {
@@ -62,17 +83,24 @@ export function newSupervision(context: SupervisionContext): Supervision {
   };
   let sampling: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
+    // Whoever waits for an answer of the server in the middle of a check does not look after it.
+    const isGone = !site.server.running && Date.now() - site.server.startedAt > RESTART_MS;
+    if (!context.kills && isGone && site.server.starts > 0) site.server.start();
     sampling = sampling.then(sample);
   }, SAMPLE_MS);
 
+  const attestAgain = async (): Promise<void> => {
+    await site.agent.kill();
+    svidEnds = undefined;
+    await attestAgentOf(site, admin, tokens);
+    reattestations += 1;
+  };
+
   const startAgain = async (victim: Victim): Promise<void> => {
     if (victim.running) return;
-    if (victim === site.agent && svidEnds - Date.now() < ALMOST_EXPIRED_MS) {
-      reattestations += 1;
-      svidEnds = Infinity;
-      await attestAgentOf(site, admin, tokens);
-      return;
-    }
+    const isTooLate = svidEnds === undefined || svidEnds - Date.now() < ALMOST_EXPIRED_MS;
+    if (victim === site.agent && isTooLate) return attestAgain();
+    if (Date.now() - victim.startedAt < RESTART_MS) throw new Error(`the ${victim.name} ended as soon as it started`);
     if (context.kills) report(`the ${victim.name} ended by itself:\n  ${victim.tail.join('\n  ')}`);
     victim.start();
   };
@@ -86,12 +114,15 @@ export function newSupervision(context: SupervisionContext): Supervision {
       return reattestations;
     },
     async bothUp() {
-      await eventually('both are up', async () => {
+      await eventually(site, 'both are up', async () => {
         await startAgain(site.server);
         await admin.bundle();
         await startAgain(site.agent);
-        const silent = workloads.streams.find(({ updatedAt }) => updatedAt < site.agent.startedAt);
+        const silent = lateStream(workloads.streams, { canary: -1, since: site.agent.startedAt });
         if (silent !== undefined) {
+          // It was started while its SVID ended, or never got one: a join token does not attest twice.
+          const ends = svidEnds ?? site.agent.startedAt + GRACE_MS;
+          if (!site.agent.held && Math.max(ends, undisturbedSince) < Date.now()) await attestAgain();
           throw new Error(`${silent.name} has not resumed; the agent says:\n  ${site.agent.tail.join('\n  ')}`);
         }
       });

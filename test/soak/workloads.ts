@@ -43,6 +43,19 @@ export interface Stream {
   readonly authorities: number;
 }
 
+/**
+ * @param want the canary's number that streams of SVIDs must have seen, and the moment since when each must have spoken
+ * @returns a stream that has not resumed
+ */
+export function lateStream(
+  streams: readonly Stream[],
+  want: { readonly canary: number; readonly since: number },
+): Stream | undefined {
+  const isLate = ({ canary, updatedAt }: Stream): boolean =>
+    updatedAt < want.since || (canary !== -1 && canary < want.canary);
+  return streams.find(isLate);
+}
+
 type MutableStream = { -readonly [Name in keyof Stream]: Stream[Name] };
 
 const STREAMS = 3;

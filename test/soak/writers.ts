@@ -3,7 +3,7 @@ import { entryService } from '../../common/rpc/services.ts';
 import type { Entry, Entry__Output } from '../../proto/gen/spire/api/types/Entry.ts';
 import type { Status__Output } from '../../proto/gen/spire/api/types/Status.ts';
 import type { Random } from '../fuzz/random.ts';
-import { CALL_TIMEOUT_MS, isInterruption, pause, RECONNECT_MS } from './admin.ts';
+import { CALL_TIMEOUT_MS, pause, RECONNECT_MS } from './admin.ts';
 import { contentOf, type Ledger } from './ledger.ts';
 import { type Site, TRUST_DOMAIN } from './processes.ts';
 
@@ -16,7 +16,7 @@ export function isOfWriters(entry: Entry__Output): boolean {
 
 /** What a writer needs. */
 export interface WriterContext {
-  readonly site: Pick<Site, 'serverSocket'>;
+  readonly site: Pick<Site, 'isOutage' | 'outageCodes' | 'serverSocket'>;
   readonly ledger: Ledger;
   readonly random: Random;
   readonly report: (finding: string) => void;
@@ -29,8 +29,6 @@ const MOST_ENTRIES = 60;
 const MOST_AT_ONCE = 4;
 const OK = 0;
 const ALREADY_EXISTS = 6;
-/** google.rpc.Code of an item whose transaction may have been cut short. */
-const UNSURE = new Set([1, 4, 14]);
 
 /** Creates, changes and deletes entries of its own until `signal` aborts, and keeps the ledger of it. */
 export async function runWriter(index: number, context: WriterContext): Promise<void> {
@@ -117,7 +115,7 @@ async function remove(channel: RpcChannel, paths: readonly string[], context: Wr
       if (status?.code === OK) {
         context.ledger.acknowledgedDelete(path);
         gone.push(path);
-      } else if (UNSURE.has(status?.code ?? OK)) context.ledger.unanswered(path, undefined);
+      } else if (context.site.outageCodes.has(status?.code ?? OK)) context.ledger.unanswered(path, undefined);
       else context.report(`a delete of ${path} was refused: ${status?.message}`);
     });
   } catch (error) {
@@ -129,7 +127,7 @@ async function remove(channel: RpcChannel, paths: readonly string[], context: Wr
 const bounded = { timeoutMs: CALL_TIMEOUT_MS };
 
 function note(
-  { ledger, report }: WriterContext,
+  { ledger, report, site }: WriterContext,
   path: string,
   sent: string | undefined,
   entry: Entry__Output | null,
@@ -137,7 +135,7 @@ function note(
   good: readonly number[],
 ): void {
   const code = status?.code ?? OK;
-  if (UNSURE.has(code)) ledger.unanswered(path, sent);
+  if (site.outageCodes.has(code)) ledger.unanswered(path, sent);
   else if (!good.includes(code) || entry === null) report(`a write of ${path} was refused: ${status?.message}`);
   else {
     if (contentOf(entry) !== sent) report(`a write of ${path} was acknowledged with other content`);
@@ -146,12 +144,12 @@ function note(
 }
 
 function interrupted(
-  { ledger, report }: WriterContext,
+  { ledger, report, site }: WriterContext,
   error: unknown,
   paths: readonly string[],
   sent: readonly string[] | undefined,
 ): void {
-  if (!isInterruption(error)) report(`a write failed: ${String(error)}`);
+  if (!site.isOutage(error)) report(`a write failed: ${String(error)}`);
   paths.forEach((path, item) => ledger.unanswered(path, sent?.[item]));
 }
 
