@@ -65,6 +65,48 @@ function watch(cache: ReturnType<typeof createWorkloadCache>, ...of: string[]) {
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+describe('what nobody is subscribed to', () => {
+  const shown = ({ cache }: ReturnType<typeof cacheOf>, ...of: string[]): string[] =>
+    cache.snapshot(selectors(...of)).identities.map(({ entry: { id } }) => id);
+
+  it('is the same object when it is asked for again, so that it is encoded once', () => {
+    const one = cacheOf();
+    one.set([entry('a', ['u:1'])]);
+    one.sign('a');
+    expect(one.cache.snapshot(selectors('u:1'))).toBe(one.cache.snapshot(selectors('u:1')));
+  });
+
+  it('is shown as it is now, whatever was shown before', () => {
+    const one = cacheOf();
+    one.set([entry('a', ['u:1'])]);
+    expect(shown(one, 'u:1')).toEqual([]);
+    one.sign('a');
+    expect(shown(one, 'u:1')).toEqual(['a']);
+    one.set([entry('b', ['u:1'])]);
+    expect(shown(one, 'u:1')).toEqual([]);
+    expect(one.cache.matchingEntries(selectors('u:1')).map(({ id }) => id)).toEqual(['b']);
+  });
+
+  it('is shown without an SVID that had to make room', () => {
+    const one = cacheOf({ maxSvids: 1 });
+    const entries = [entry('a', ['u:1']), entry('b', ['u:2'])];
+    one.set(entries);
+    one.sign('a', 'b');
+    expect([...shown(one, 'u:1'), ...shown(one, 'u:2')]).toEqual(['a', 'b']);
+    one.set(entries);
+    expect([...shown(one, 'u:1'), ...shown(one, 'u:2')]).toHaveLength(1);
+  });
+
+  it('is kept for the most recent sets only', () => {
+    const one = cacheOf();
+    one.set([entry('a', ['u:1'])]);
+    one.sign('a');
+    const first = one.cache.snapshot(selectors('u:1'));
+    for (let n = 0; n < 300; n += 1) one.cache.snapshot(selectors(`x:${n}`));
+    expect(one.cache.snapshot(selectors('u:1'))).not.toBe(first);
+  });
+});
+
 describe('a subscriber', () => {
   it('gets all of its identities at once, by entry ID, and nothing of others', async () => {
     const { cache, set, sign } = cacheOf();

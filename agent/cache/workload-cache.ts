@@ -54,25 +54,16 @@ class Cache implements WorkloadCache, CacheFeed {
     return this.#held.size;
   }
 
-  async *subscribe(selectors: readonly Selector[], signal: AbortSignal): AsyncGenerator<WorkloadUpdate> {
-    for await (const update of this.#subscriptions.updates(selectors, signal, (view) => this.#joined(view))) {
-      yield update;
-      // Nothing will ever match it, and the reference tells it nothing more.
-      if (selectors.length === 0) await aborted(signal);
-    }
+  subscribe(selectors: readonly Selector[], signal: AbortSignal): AsyncIterable<WorkloadUpdate> {
+    return this.#subscriptions.updates(selectors, signal, (view) => this.#joined(view));
   }
 
   snapshot(selectors: readonly Selector[]): WorkloadUpdate {
-    return (this.#subscriptions.find(selectors) ?? this.#view(selectors)).update;
+    return this.#subscriptions.view(selectors).update;
   }
 
   matchingEntries(selectors: readonly Selector[]): readonly AgentEntry[] {
-    const matching: AgentEntry[] = [];
-    for (const id of this.#index.matching(selectors)) {
-      const entry = this.#entries.get(id);
-      if (entry !== undefined) matching.push(entry);
-    }
-    return matching.sort(byId);
+    return this.#entriesOf(this.#subscriptions.view(selectors).entryIds);
   }
 
   refusals(
@@ -98,7 +89,7 @@ class Cache implements WorkloadCache, CacheFeed {
     this.#federated = keepEqual(this.#federated, federatedBundles);
     for (const trustDomain of this.#warned) if (this.#federated.has(trustDomain)) this.#warned.delete(trustDomain);
     this.#subscriptions.refresh(() => true);
-    // After the refresh, as it decides which entries have subscribers. Those keep their SVIDs, so no view changes here.
+    // After the refresh, which leaves the views of subscribers alone: those keep their SVIDs, so none of them changes here.
     for (const id of evictions(this.#holdings())) this.#held.delete(id);
   }
 
@@ -143,6 +134,15 @@ class Cache implements WorkloadCache, CacheFeed {
     return this.#entries.get(id)?.storeSvid === false;
   }
 
+  #entriesOf(ids: readonly string[]): AgentEntry[] {
+    const found: AgentEntry[] = [];
+    for (const id of ids) {
+      const entry = this.#entries.get(id);
+      if (entry !== undefined) found.push(entry);
+    }
+    return found;
+  }
+
   *#servable(): Iterable<AgentEntry> {
     for (const entry of this.#entries.values()) if (!entry.storeSvid) yield entry;
   }
@@ -158,7 +158,7 @@ class Cache implements WorkloadCache, CacheFeed {
   }
 
   #view(selectors: readonly Selector[]): View {
-    const matching = this.matchingEntries(selectors);
+    const matching = this.#entriesOf(this.#index.matching(selectors)).toSorted(byId);
     const identities: Identity[] = [];
     const federated = new Set<TrustDomain>();
     for (const current of matching) {
@@ -207,9 +207,4 @@ function keepEqual(
     kept.set(trustDomain, known !== undefined && equalBundles(known, bundle) ? known : bundle);
   }
   return kept;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

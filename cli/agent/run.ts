@@ -2,6 +2,7 @@ import { configureAgentPlugins } from '../../agent/plugins.ts';
 import v8 from 'node:v8';
 import { defineCommand } from '../../common/cli/command.ts';
 import { systemClock } from '../../common/clock.ts';
+import { collectGarbage } from '../../common/garbage.ts';
 import { createLogging } from '../../common/log/logging.ts';
 import { agentBuiltIns } from '../../plugins/builtin.ts';
 import { readPluginData } from '../read-plugin-data.ts';
@@ -33,7 +34,11 @@ export const run = defineCommand({
       restrictUmask(log);
       // Loaded here, so that the other commands start without it.
       const { startAgent } = await import('../../agent/agent.ts');
-      const start = (signal: AbortSignal) => startAgent({ config, plugins, clock: systemClock, log }, signal);
+      const start = async (signal: AbortSignal) => {
+        const running = await startAgent({ config, plugins, clock: systemClock, log }, signal);
+        collectGarbage();
+        return running;
+      };
       return await serve({ name: 'Agent', log, reopenLog: () => logging.reopen(), start }, io);
     } finally {
       logging.close();

@@ -10,6 +10,21 @@ export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T>
   });
 }
 
+/**
+ * As `orAbort` for one promise after the other: it listens to `signal` once, for as long as that lives, as to begin and to
+ * stop listening for each is a good part of what a short stream costs.
+ */
+export function waiter(signal: AbortSignal): <T>(promise: Promise<T>) => Promise<T> {
+  let abort: (() => void) | undefined;
+  signal.addEventListener('abort', () => abort?.(), { once: true });
+  return (promise) =>
+    new Promise((resolve, reject) => {
+      abort = () => reject(reasonOf(signal));
+      if (signal.aborted) abort();
+      promise.then(resolve, reject);
+    });
+}
+
 /** Throws the reason of an aborted signal. */
 export function throwIfAborted(signal: AbortSignal): void {
   if (signal.aborted) throw reasonOf(signal);

