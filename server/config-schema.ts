@@ -38,7 +38,7 @@ const experimental = object(
     cache_reload_interval: settingOr(lifetime(), 5000),
     full_cache_reload_interval: settingOr(lifetime(), 86_400_000),
     events_based_cache: withDefault(boolean(), false),
-    prune_events_older_than: setting(lifetime()),
+    prune_events_older_than: settingOr(lifetime(), 43_200_000),
     event_timeout: setting(lifetime()),
     sql_transaction_timeout: setting(lifetime()),
     require_pq_kem: unavailable('post-quantum key exchange'),

@@ -39,6 +39,7 @@ describe('the configuration of a server', () => {
       rateLimit: { attestation: true, signing: true },
       agentIdAsSelector: false,
       cache: { reloadInterval: 5000, fullReloadInterval: 86_400_000, eventTimeout: 900_000 },
+      pruneEventsOlderThan: 43_200_000,
       pruneNodes: undefined,
       health: { listen: false, host: 'localhost', port: 80, livePath: '/live', readyPath: '/ready' },
       plugins: [expect.objectContaining({ type: 'KeyManager', name: 'memory', enabled: true })],

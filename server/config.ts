@@ -54,6 +54,8 @@ export interface ServerConfig {
     /** How long an event ID that was skipped may still turn up. */
     readonly eventTimeout: number;
   };
+  /** After so many milliseconds other servers must have read the events of changes, which are then deleted. */
+  readonly pruneEventsOlderThan: number;
   /** Absent: attested nodes are kept for ever. */
   readonly pruneNodes:
     | {
@@ -162,6 +164,7 @@ function toConfig(file: File): ServerConfig {
       fullReloadInterval: experimental.full_cache_reload_interval,
       eventTimeout: experimental.event_timeout ?? experimental.sql_transaction_timeout ?? 900_000,
     },
+    pruneEventsOlderThan: experimental.prune_events_older_than,
     pruneNodes: pruneNodesOf(server),
     health: healthSettings(file.health_checks),
     plugins: file.plugins,
@@ -200,6 +203,12 @@ function warningsOf({ server, telemetry }: File): string[] {
   }
   if (server.experimental.sql_transaction_timeout !== undefined) {
     warnings.push('experimental.sql_transaction_timeout is deprecated, use experimental.event_timeout instead');
+  }
+  const { cache_reload_interval, prune_events_older_than } = server.experimental;
+  if (prune_events_older_than < 2 * cache_reload_interval) {
+    warnings.push(
+      'experimental.prune_events_older_than is less than twice the cache_reload_interval; other servers may miss changes',
+    );
   }
   return [...warnings, ...unservedWarnings(server.profiling_enabled, telemetry)];
 }

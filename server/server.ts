@@ -18,7 +18,7 @@ import { startAuthorities } from './ca/authorities.ts';
 import type { ServerConfig } from './config.ts';
 import { openEndpoints } from './endpoints.ts';
 import { type EntryIndex, openEntryIndex } from './entries/entry-index.ts';
-import { pruneEntries } from './entries/prune.ts';
+import { pruneEntries, pruneEvents } from './entries/prune.ts';
 import { serverHealthChecks } from './health.ts';
 import { startServerIdentity } from './identity/server-identity.ts';
 import { issuerOf } from './issuance/issue.ts';
@@ -79,13 +79,13 @@ async function assemble(
   resources: CloseStack,
 ): Promise<{ readonly port: number; readonly tasks: Readonly<Record<string, Task>> }> {
   const { config } = options;
-  const { entries } = plugins.dataStore;
+  const { entries, nodes, version } = plugins.dataStore;
   const named = subsystems(options);
   const signing = await openSigning(options, plugins, resources);
   const index = await openEntryIndex({
     ...named('entry_cache'),
     ...config.cache,
-    ...{ trustDomain: config.trustDomain, entries, nodes: plugins.dataStore.nodes },
+    ...{ trustDomain: config.trustDomain, entries, nodes, version },
   });
   resources.use('entry index', index);
   const { bundle, bundles } = signing.localBundle;
@@ -109,6 +109,7 @@ async function assemble(
       peers: peers.run,
       health: watchHealth(options, checks),
       pruneEntries: pruneEntries({ ...named('registration_manager'), entries }),
+      pruneEvents: pruneEvents({ ...named('entry_cache'), entries, nodes, olderThan: config.pruneEventsOlderThan }),
       ...pruneNodesTask(options, plugins.dataStore),
     },
   };
@@ -171,6 +172,7 @@ function openApi(
       trustDomain: config.trustDomain,
       bundles: localBundle.bundles,
       newToken: randomUUID,
+      jitter: Math.random,
       agentIdAsSelector: config.agentIdAsSelector,
       jwtDisabled: config.svid.jwtDisabled,
     }),

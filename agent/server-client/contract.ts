@@ -74,6 +74,13 @@ export interface ServerClient extends Closable {
   signJwtSvid(entryId: string, audience: readonly string[], signal: AbortSignal): Promise<SignedJwtSvid>;
   renewAgent(csr: Buffer, signal: AbortSignal): Promise<SignedAgentSvid>;
   postStatus(agentVersion: string, signal: AbortSignal): Promise<void>;
+  /**
+   * The server's hints that entries or bundles may have changed, until `signal` aborts or the stream ends; the first
+   * comes when the server listens. Not bounded in time.
+   *
+   * @throws FinialError `unimplemented` from a server that gives no hints, as the reference
+   */
+  hints(signal: AbortSignal): AsyncIterable<unknown>;
   /** Drops the connection, so that the next call is made with the current identity and bundle. */
   reconnect(): void;
 }

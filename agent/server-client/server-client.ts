@@ -1,7 +1,7 @@
 import { type ErrorCode, FinialError, hasCode, messageOf, toFinialError } from '../../common/errors.ts';
 import type { Logger } from '../../common/log/logger.ts';
 import type { RpcChannel } from '../../common/rpc/client.ts';
-import { agentService, bundleService, entryService, svidService } from '../../common/rpc/services.ts';
+import { agentService, bundleService, changesService, entryService, svidService } from '../../common/rpc/services.ts';
 import { connectServer, serverError, type ServerTarget } from './connect.ts';
 import { bundleFromProto, idFromProto } from './convert.ts';
 import type { AgentIdentity, ServerClient, SignedJwtSvid, SignedX509Svid } from './contract.ts';
@@ -38,10 +38,15 @@ export function serverClient(deps: ServerClientDependencies): ServerClient {
     channel = undefined;
   };
 
+  const connected = (): RpcChannel => {
+    if (closed) throw new FinialError('unavailable', 'the connection to the server is closed');
+    channel ??= connectServer(target, deps.roots(), deps.identity());
+    return channel;
+  };
+
   /** Runs calls on the shared connection; one that failed is not used again. */
   const using = async <T>(work: (channel: RpcChannel) => Promise<T>): Promise<T> => {
-    if (closed) throw new FinialError('unavailable', 'the connection to the server is closed');
-    const own = (channel ??= connectServer(target, deps.roots(), deps.identity()));
+    const own = connected();
     try {
       return await work(own);
     } catch (error) {
@@ -110,6 +115,14 @@ export function serverClient(deps: ServerClientDependencies): ServerClient {
       using(async (own) => {
         await own.call(agentService(), 'PostStatus', { agent_version: agentVersion }, bounded(signal));
       }),
+    async *hints(signal) {
+      try {
+        yield* connected().serverStream(changesService(), 'Watch', {}, { signal });
+      } catch (error) {
+        // Whether the connection is of use any more is for the calls to find out.
+        throw serverError(target.address, error);
+      }
+    },
   };
 }
 

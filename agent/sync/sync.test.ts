@@ -87,6 +87,7 @@ async function world(entries: readonly AgentEntry[]) {
       reattestable: false,
     };
   };
+  const hints = scriptedHints();
   const client: ServerClient = {
     async syncEntries() {
       state.syncs += 1;
@@ -111,6 +112,7 @@ async function world(entries: readonly AgentEntry[]) {
     signJwtSvid: () => Promise.reject(new Error('not asked for here')),
     renewAgent: () => Promise.reject(new Error('not asked for here')),
     postStatus: async () => undefined,
+    hints: (signal) => hints.open(signal),
     reconnect: () => void (state.reconnects += 1),
     close: () => undefined,
   };
@@ -155,7 +157,34 @@ async function world(entries: readonly AgentEntry[]) {
     rejected: (kind) => Promise.reject(new Error(`rejected: ${kind}`)),
     config: { syncInterval: 5000, workloadKeyType: 'ec-p256', availabilityTarget: 0 },
   };
-  return { clock, state, svids, deps, identity, demand: () => demands.forEach((one) => one()) };
+  return { clock, hints, state, svids, deps, identity, demand: () => demands.forEach((one) => one()) };
+}
+
+/** Streams of hints under the hand of a test; refused until it says otherwise. */
+function scriptedHints() {
+  let refusal: FinialError | undefined = new FinialError('unimplemented', 'unknown service');
+  let opened = 0;
+  let give: ((result: IteratorResult<undefined, undefined>) => void) | undefined;
+  return {
+    get opened() {
+      return opened;
+    },
+    refuse: (error: FinialError | undefined) => void (refusal = error),
+    /** Gives a hint on the open stream. */
+    hint: () => give?.({ done: false, value: undefined }),
+    end: () => give?.({ done: true, value: undefined }),
+    open(signal: AbortSignal): AsyncIterable<undefined> {
+      opened += 1;
+      const next = (): Promise<IteratorResult<undefined, undefined>> => {
+        if (refusal !== undefined) return Promise.reject(refusal);
+        return new Promise((resolve, reject) => {
+          give = resolve;
+          signal.addEventListener('abort', () => reject(new FinialError('cancelled', 'stopped')), { once: true });
+        });
+      };
+      return { [Symbol.asyncIterator]: () => ({ next }) };
+    },
+  };
 }
 
 const signal = new AbortController().signal;
@@ -325,5 +354,85 @@ describe('synchronisation', () => {
     expect(state.syncs).toBeGreaterThanOrEqual(11);
     stop.abort();
     await running;
+  });
+});
+
+describe('hints of the server', () => {
+  async function running() {
+    const parts = await world([entry('a')]);
+    parts.hints.refuse(undefined);
+    const sync = synchronisation(parts.deps);
+    await sync.once(signal);
+    const stop = new AbortController();
+    const done = sync.run(stop.signal);
+    const end = async (): Promise<void> => {
+      stop.abort();
+      await done;
+    };
+    await parts.clock.advance(0);
+    return { ...parts, end };
+  }
+
+  it('are followed at once, where the next look would be seconds away', async () => {
+    const { clock, end, hints, state, svids } = await running();
+    state.entries = [entry('a'), entry('b')];
+    hints.hint();
+    await clock.advance(0);
+    expect(state.syncs).toBe(2);
+    await until(() => svids.has('b'));
+    await end();
+  });
+
+  it('that come in a burst are followed by few synchronisations, the last of them after the last hint', async () => {
+    const { clock, end, hints, state } = await running();
+    for (let n = 0; n < 100; n += 1) {
+      hints.hint();
+      await clock.advance(10);
+    }
+    await clock.advance(250);
+    expect(state.syncs).toBeGreaterThan(3);
+    expect(state.syncs).toBeLessThanOrEqual(1 + 6);
+    const before = state.syncs;
+    await clock.advance(1000);
+    expect(state.syncs).toBe(before);
+    await end();
+  });
+
+  it('do not hurry an agent whose server fails', async () => {
+    const { clock, end, hints, state } = await running();
+    state.refuse = new FinialError('unavailable', 'down');
+    hints.hint();
+    await clock.advance(300);
+    expect(state.syncs).toBe(2);
+    hints.hint();
+    await clock.advance(1000);
+    expect(state.syncs).toBe(2);
+    await end();
+  });
+
+  it('are asked for again soon when the stream ended, later when it failed, rarely when the server knows none', async () => {
+    const { clock, end, hints, state } = await running();
+    expect(hints.opened).toBe(1);
+    hints.end();
+    await clock.advance(600);
+    expect(hints.opened).toBe(2);
+    hints.refuse(new FinialError('unavailable', 'down'));
+    hints.end();
+    await clock.advance(600);
+    expect(hints.opened).toBe(3);
+    await clock.advance(800);
+    expect(hints.opened).toBe(3);
+    await clock.advance(300);
+    expect(hints.opened).toBe(4);
+    hints.refuse(new FinialError('unimplemented', 'unknown service'));
+    await clock.advance(1600);
+    expect(hints.opened).toBe(5);
+    await clock.advance(9 * 60_000);
+    expect(hints.opened).toBe(5);
+    // Without hints it looks by itself, as it always did.
+    expect(state.syncs).toBeGreaterThan(100);
+    await clock.advance(2 * 60_000);
+    expect(hints.opened).toBe(6);
+    await end();
   });
 });

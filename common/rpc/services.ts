@@ -1,3 +1,4 @@
+import type { ChangesDefinition } from '../../proto/gen/finial/agent/v1/Changes.ts';
 import type { HealthDefinition } from '../../proto/gen/grpc/health/v1/Health.ts';
 import type { ServerReflectionDefinition } from '../../proto/gen/grpc/reflection/v1/ServerReflection.ts';
 import type { ServerReflectionDefinition as ServerReflectionAlphaDefinition } from '../../proto/gen/grpc/reflection/v1alpha/ServerReflection.ts';
@@ -23,6 +24,11 @@ export function bundleService(): ServiceRef<BundleDefinition> {
 /** Registration entries of the server. */
 export function entryService(): ServiceRef<EntryDefinition> {
   return loadService('spire/api/server/entry/v1/entry.proto', 'spire.api.server.entry.v1.Entry');
+}
+
+/** Hints of the server that an agent should synchronise. Ours; other servers do not know it. */
+export function changesService(): ServiceRef<ChangesDefinition> {
+  return loadService('finial/agent/v1/changes.proto', 'finial.agent.v1.Changes');
 }
 
 /** SVIDs that the server signs. */

@@ -15,6 +15,7 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
  */
 const outputs = {
   '.': [
+    'finial/agent/v1/changes.proto',
     'google/rpc/status.proto',
     'grpc/health/v1/health.proto',
     'grpc/reflection/v1/reflection.proto',

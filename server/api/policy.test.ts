@@ -14,13 +14,16 @@ import {
 } from '../../test/support/server-api.ts';
 import { policy } from './policy.ts';
 
-const served = (['agent', 'bundle', 'entry', 'svid'] as const).map((name) => {
-  const service = { agent: 'Agent', bundle: 'Bundle', entry: 'Entry', svid: 'SVID' }[name];
-  return loadService<Record<string, never>>(
-    `spire/api/server/${name}/v1/${name}.proto`,
-    `spire.api.server.${name}.v1.${service}`,
-  );
-});
+const served = [
+  ...(['agent', 'bundle', 'entry', 'svid'] as const).map((name) => {
+    const service = { agent: 'Agent', bundle: 'Bundle', entry: 'Entry', svid: 'SVID' }[name];
+    return loadService<Record<string, never>>(
+      `spire/api/server/${name}/v1/${name}.proto`,
+      `spire.api.server.${name}.v1.${service}`,
+    );
+  }),
+  loadService<Record<string, never>>('finial/agent/v1/changes.proto', 'finial.agent.v1.Changes'),
+];
 
 const operators = ['local', 'admin by configuration', 'admin by entry'];
 const everybody = [...operators, 'agent', 'downstream', 'workload', 'anonymous'];
@@ -52,6 +55,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
   'SVID/MintWITSVID': operators,
   'SVID/BatchNewX509SVID': ['agent'],
   'SVID/NewJWTSVID': ['agent'],
+  'Changes/Watch': ['agent'],
   'Health/Check': ['local'],
 };
 
@@ -116,9 +120,11 @@ describe('who may call what', () => {
     const [serviceName = '', name = ''] = method.split('/');
     const service = [...served, healthService()].find((one) => one.name.endsWith(`.${serviceName}`));
     if (service === undefined) throw new Error(`no service ${serviceName}`);
-    const streaming = service.methods[name]?.requestStream === true;
+    const { requestStream = false, responseStream = false } = service.methods[name] ?? {};
     try {
-      if (!streaming) await channel.call(service as (typeof served)[number], name, {} as never);
+      if (responseStream && !requestStream) {
+        for await (const _ of channel.serverStream(service as (typeof served)[number], name, {} as never)) break;
+      } else if (!requestStream) await channel.call(service as (typeof served)[number], name, {} as never);
       else {
         const call = channel.bidi(service as (typeof served)[number], name);
         await call.send({ ids: ['x'] } as never).catch(() => undefined);

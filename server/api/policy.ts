@@ -1,3 +1,4 @@
+import type { ChangesDefinition } from '../../proto/gen/finial/agent/v1/Changes.ts';
 import type { HealthDefinition } from '../../proto/gen/grpc/health/v1/Health.ts';
 import type { AgentDefinition } from '../../proto/gen/spire/api/server/agent/v1/Agent.ts';
 import type { BundleDefinition } from '../../proto/gen/spire/api/server/bundle/v1/Bundle.ts';
@@ -36,6 +37,7 @@ export type MethodName =
   | Methods<'spire.api.server.bundle.v1.Bundle', BundleDefinition>
   | Methods<'spire.api.server.entry.v1.Entry', EntryDefinition>
   | Methods<'spire.api.server.svid.v1.SVID', SVIDDefinition>
+  | Methods<'finial.agent.v1.Changes', ChangesDefinition>
   | Methods<'grpc.health.v1.Health', HealthDefinition>;
 
 function row(
@@ -91,6 +93,8 @@ export const policy = {
   '/spire.api.server.svid.v1.SVID/NewJWTSVID': row(agents, 'jsr', 'call'),
   '/spire.api.server.svid.v1.SVID/BatchNewWITSVID': row(agents, 'wsr', 'item'),
   '/spire.api.server.svid.v1.SVID/NewDownstreamX509CA': row(downstreams, 'csr', 'call'),
+
+  '/finial.agent.v1.Changes/Watch': row(agents, 'none', 'call'),
 
   '/grpc.health.v1.Health/Check': row(local, 'none', 'failure'),
   '/grpc.health.v1.Health/List': row(local, 'none', 'failure'),

@@ -4,11 +4,13 @@ import type { Logger } from '../../common/log/logger.ts';
 import { agentApi, type AgentServiceDeps } from './agent/service.ts';
 import { bundleApi, type BundleServiceDeps } from './bundle/service.ts';
 import { entryApi, type EntryServiceDeps } from './entry/service.ts';
+import { changesApi, type ChangesServiceDeps } from './finial/service.ts';
 import { svidApi, type SvidServiceDeps } from './svid/service.ts';
 
 /** What all services take together. */
 export type ServicesDeps = AgentServiceDeps &
   BundleServiceDeps &
+  ChangesServiceDeps &
   EntryServiceDeps &
   SvidServiceDeps & { readonly log: Logger };
 
@@ -17,7 +19,7 @@ export function apiServices(deps: ServicesDeps): {
   readonly tcp: readonly ImplementedService[];
   readonly local: readonly ImplementedService[];
 } {
-  const shared = [agentApi(deps), bundleApi(deps), entryApi(deps), svidApi(deps)];
+  const shared = [agentApi(deps), bundleApi(deps), entryApi(deps), svidApi(deps), changesApi(deps)];
   return { tcp: shared, local: [...shared, implementHealth(() => isServing(deps))] };
 }
 

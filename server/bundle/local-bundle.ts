@@ -21,6 +21,8 @@ export interface LocalBundleDeps {
 export interface LocalBundle {
   /** Changes made through `bundles` show at once, those of other servers within a second while `run` runs. */
   readonly bundle: Observable<Bundle>;
+  /** One more with each change of the own bundle that shows, and of others' that is made through `bundles`. */
+  readonly changes: Observable<number>;
   /** At most one second old. */
   get(): Promise<Bundle>;
   /** The store, with every change of this bundle noticed. All of this process that writes bundles goes through it. */
@@ -34,6 +36,8 @@ const OLDEST_MS = 1000;
 /** Reads the bundle once; it is empty when none is stored yet. */
 export async function openLocalBundle({ store, trustDomain, clock, log }: LocalBundleDeps): Promise<LocalBundle> {
   const bundle = subject(emptyBundle(trustDomain));
+  const changes = subject(0);
+  const changed = (): void => changes.publish(changes.current + 1);
   let readAt = 0;
   let begun = 0;
   let shown = 0;
@@ -46,14 +50,20 @@ export async function openLocalBundle({ store, trustDomain, clock, log }: LocalB
     if (turn > shown) {
       shown = turn;
       readAt = at;
-      if (!equalBundles(read, bundle.current)) bundle.publish(Object.freeze(read));
+      if (!equalBundles(read, bundle.current)) {
+        bundle.publish(Object.freeze(read));
+        changed();
+      }
     }
     return bundle.current;
   };
 
-  const noticing = async <T>(changed: TrustDomain, change: Promise<T>): Promise<T> => {
+  const noticing = async <T>(of: TrustDomain, change: Promise<T>): Promise<T> => {
     const result = await change;
-    if (changed !== trustDomain) return result;
+    if (of !== trustDomain) {
+      changed();
+      return result;
+    }
     try {
       await refresh();
     } catch (error) {
@@ -66,6 +76,7 @@ export async function openLocalBundle({ store, trustDomain, clock, log }: LocalB
   await refresh();
   return {
     bundle,
+    changes,
     get: async () => (clock.steady() - readAt < OLDEST_MS ? bundle.current : refresh()),
     bundles: {
       get: (of) => store.get(of),

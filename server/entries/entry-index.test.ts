@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../common/clock.ts';
-import type { DataStore } from '../../plugins/datastore/sql/contract.ts';
+import type { ChangeEvent, DataStore } from '../../plugins/datastore/sql/contract.ts';
 import type { SpiffeId } from '../../spiffe/id.ts';
 import { openEntryIndex, type EntryIndex } from './entry-index.ts';
 import {
@@ -146,5 +146,48 @@ describe('the entry index', () => {
     expect(names()).toEqual(['old']);
     await clock.advance(5000);
     expect(names()).toEqual(['a']);
+  });
+
+  it('reads at start only the newest events, and still hears of those that were skipped there', async () => {
+    for (let n = 0; n < 30; n += 1) await create(`e${n}`);
+    const asked: number[] = [];
+    const late = [{ eventId: 4900, key: 'late' }];
+    const stores = deaf(harness.store);
+    const shifted = (events: readonly ChangeEvent[]) => events.map((one) => ({ ...one, eventId: one.eventId + 5000 }));
+    const known = shifted(await harness.store.entries.events(0));
+    let now: readonly ChangeEvent[] = known;
+    const entries = {
+      ...stores.entries,
+      newestEvent: async () => now.at(-1)?.eventId ?? 0,
+      events: async (after: number) => {
+        asked.push(after);
+        return now.filter(({ eventId }) => eventId > after);
+      },
+    };
+    await open({ ...stores, entries });
+    void index.run(stop.controller.signal);
+    expect(asked).toEqual([5030 - 1001]);
+    // Another server's transaction that began before the start and ends after it.
+    await create('late');
+    now = [...late, ...known];
+    await clock.advance(5000);
+    expect(names()).toContain('late');
+    expect(Math.min(...asked)).toBe(5030 - 1001);
+  });
+
+  it('hears of changes after all events were pruned, from before its start or since', async () => {
+    await create('a');
+    await harness.store.entries.pruneEvents(harness.clock.now() + 1000);
+    await open(deaf(harness.store));
+    void index.run(stop.controller.signal);
+    await create('b');
+    await clock.advance(5000);
+    expect(names()).toEqual(['a', 'b']);
+    await harness.store.entries.pruneEvents(harness.clock.now() + 1000);
+    await clock.advance(5000);
+    await create('c');
+    await harness.store.entries.delete('a');
+    await clock.advance(5000);
+    expect(names()).toEqual(['b', 'c']);
   });
 });

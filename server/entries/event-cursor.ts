@@ -12,6 +12,14 @@ interface Gap {
 const GAPS_KEPT_AT_START = 1000;
 
 /**
+ * Above which event ID a start has to read, given the newest one: the full load covers what older events tell, and of
+ * gaps only those that transactions open at start may still fill are kept.
+ */
+export function oldestOfInterest(newest: number): number {
+  return Math.max(0, newest - GAPS_KEPT_AT_START - 1);
+}
+
+/**
  * Remembers which events of a table were seen. IDs are given when a transaction begins and show when it commits, so a
  * smaller ID may turn up after a greater one: what was skipped is looked for until `timeoutMs` has passed.
  */
@@ -29,15 +37,20 @@ export class EventCursor {
     return (this.#gaps[0]?.from ?? this.#last + 1) - 1;
   }
 
+  /** The greatest event ID that was seen. */
+  get newest(): number {
+    return this.#last;
+  }
+
   /** How many ranges of IDs are missing. */
   get gaps(): number {
     return this.#gaps.length;
   }
 
-  /** Takes the events that were there before a full load; the load covers what they tell. */
+  /** Takes the newest events before a full load, all above `oldestOfInterest`; the load covers what they tell. */
   start(events: readonly ChangeEvent[], now: number): void {
     this.advance(events, now);
-    const oldest = this.#last - GAPS_KEPT_AT_START;
+    const oldest = oldestOfInterest(this.#last) + 1;
     this.#gaps = this.#gaps
       .filter((gap) => gap.to > oldest)
       .map((gap) => ({ ...gap, from: Math.max(gap.from, oldest) }));

@@ -107,6 +107,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     attestors: options.attestors ?? new Map(),
     joinTokens: store.joinTokens,
     newToken: randomUUID,
+    jitter: () => 0.5,
     agentIdAsSelector: options.agentIdAsSelector ?? false,
     jwtDisabled: options.jwtDisabled ?? false,
   });

@@ -2,6 +2,7 @@ import { describe } from 'vitest';
 import { describeBundles } from './conformance/bundles.ts';
 import { describeEntries } from './conformance/entries.ts';
 import { describeEntryListing } from './conformance/entry-listing.ts';
+import { describeEvents } from './conformance/events.ts';
 import { describeJournals } from './conformance/journals.ts';
 import { describeJoinTokens } from './conformance/join-tokens.ts';
 import { describeNodes } from './conformance/nodes.ts';
@@ -17,6 +18,7 @@ export function runDataStoreConformance(open: OpenTestDatabase): void {
     describeEntries(open);
     describeEntryListing(open);
     describeNodes(open);
+    describeEvents(open);
     describeBundles(open);
     describeJoinTokens(open);
     describeJournals(open);

@@ -14,6 +14,11 @@ export interface DataStore extends Closable {
   readonly bundles: BundleStore;
   readonly joinTokens: JoinTokenStore;
   readonly journals: JournalStore;
+  /**
+   * A number that is another one after each commit, of this process or any other; so cheap that it may be asked for many
+   * times a second. Absent where that costs a question to a server, and where nobody else can write.
+   */
+  readonly version?: () => number;
 }
 
 /** How a set of selectors, or of trust domains, in a filter relates to the one of a row. */
@@ -53,8 +58,18 @@ export interface ChangeEvent {
   readonly key: string;
 }
 
+/** The events of one kind of row, by which other servers learn of changes. */
+export interface EventLog {
+  /** Events with an id above `after`, in order. */
+  events(after: number): Promise<readonly ChangeEvent[]>;
+  /** The greatest event id there is; 0 when there is none. */
+  newestEvent(): Promise<number>;
+  /** Deletes events written before `before` (milliseconds since the epoch), in bounded steps; returns how many. */
+  pruneEvents(before: number): Promise<number>;
+}
+
 /** Registration entries. */
-export interface EntryStore {
+export interface EntryStore extends EventLog {
   count(filter?: EntryFilter): Promise<number>;
   /**
    * Ordered by row. `nextToken` is non-empty exactly when paging and the page has a row; a malformed token is
@@ -82,8 +97,6 @@ export interface EntryStore {
   delete(id: string): Promise<Entry>;
   /** Deletes entries that expired before `expiresBefore` (Unix seconds); returns them. */
   prune(expiresBefore: number): Promise<readonly Entry[]>;
-  /** Events with an id above `after`, in order. */
-  events(after: number): Promise<readonly ChangeEvent[]>;
   /** Calls back after each commit of this process that changed entries, with their IDs; never before the commit. */
   onChange(listener: (entryIds: readonly string[]) => void): () => void;
 }
@@ -99,7 +112,7 @@ export interface NodeFilter {
 }
 
 /** Nodes whose agents were attested. */
-export interface NodeStore {
+export interface NodeStore extends EventLog {
   count(filter?: NodeFilter): Promise<number>;
   /** @param query.withSelectors joins the selectors; otherwise they come back empty */
   list(query: { readonly filter?: NodeFilter; readonly page?: Page; readonly withSelectors: boolean }): Promise<{
@@ -125,7 +138,6 @@ export interface NodeStore {
   ): Promise<AttestedNode>;
   /** Deletes the node, its selectors and, for a join-token node, the alias entry made with its token. @throws `not-found` */
   delete(id: SpiffeId): Promise<AttestedNode>;
-  events(after: number): Promise<readonly ChangeEvent[]>;
   onChange(listener: (nodeIds: readonly SpiffeId[]) => void): () => void;
 }
 

@@ -5,6 +5,7 @@ import type { Queries } from './database.ts';
 import { type EntryCondition, entryCondition } from './entry-filter.ts';
 import type { EntryReader } from './entry-reader.ts';
 import type { EntryWriter } from './entry-writer.ts';
+import { newestEvent, pruneEvents } from './events.ts';
 import { countInSteps, parseToken, pause, type Range, type Rows, scan } from './paging.ts';
 import type { Count } from './tables.ts';
 
@@ -57,6 +58,8 @@ export function entryStore(context: StoreContext, reader: EntryReader, writer: E
     },
 
     events: (after) => listEvents(after, (last, limit) => database.read((tx) => entryEvents(tx, last, limit))),
+    newestEvent: () => newestEvent(database, 'registered_entries_events'),
+    pruneEvents: (before) => pruneEvents(database, 'registered_entries_events', before),
 
     onChange: (listener) => changes.entries.subscribe(listener),
   };

@@ -8,6 +8,7 @@ import type { ColumnValues, Queries, SqlDatabase } from './database.ts';
 import { distinct } from './entry-filter.ts';
 import type { EntryWriter } from './entry-writer.ts';
 import { notFound, sqlError } from './errors.ts';
+import { newestEvent, pruneEvents } from './events.ts';
 import { type NodeCondition, nodeCondition } from './node-filter.ts';
 import type { NodeReader, NodeRow } from './node-reader.ts';
 import { countInSteps, parseToken, type Range, type Rows, scan } from './paging.ts';
@@ -68,6 +69,8 @@ export function nodeStore(context: StoreContext, reader: NodeReader, entries: En
       }),
 
     events: (after) => listEvents(after, (last, limit) => database.read((tx) => nodeEvents(tx, last, limit))),
+    newestEvent: () => newestEvent(database, 'attested_node_entries_events'),
+    pruneEvents: (before) => pruneEvents(database, 'attested_node_entries_events', before),
 
     onChange: (listener) => changes.nodes.subscribe(listener),
   };

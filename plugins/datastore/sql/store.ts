@@ -30,6 +30,7 @@ export function sqlStore(options: {
     bundles: bundleStore(context),
     joinTokens: joinTokenStore(context, writer),
     journals: journalStore(context),
+    ...(database.version && { version: database.version }),
     close: () => database.close(),
   };
 }

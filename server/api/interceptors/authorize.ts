@@ -7,12 +7,16 @@ import { type Authorization, type CallState, stateOf } from '../call-state.ts';
 import type { Role } from '../policy.ts';
 import { isBanned } from '../../../spiffe/registration/node.ts';
 
-/** What tells who a caller is. */
-export interface AuthorizeDeps {
-  readonly adminIds: ReadonlySet<SpiffeId>;
-  readonly entries: Pick<EntryStore, 'list'>;
+/** What tells whether a certificate is an agent's. */
+export interface AgentCheckDeps {
   readonly nodes: Pick<NodeStore, 'get' | 'update'>;
   readonly clock: Clock;
+}
+
+/** What tells who a caller is. */
+export interface AuthorizeDeps extends AgentCheckDeps {
+  readonly adminIds: ReadonlySet<SpiffeId>;
+  readonly entries: Pick<EntryStore, 'list'>;
 }
 
 /** Lets in only whom the method's policy allows; notes in which role. */
@@ -20,18 +24,30 @@ export function authorize(deps: AuthorizeDeps): Interceptor {
   return async (call) => {
     const state = stateOf(call);
     const decision = await decide(state, deps);
-    if ('refused' in decision) {
-      const { refused } = decision;
-      if (refused !== undefined && refused.code !== 'permission-denied') throw refused;
-      const denial = refused?.denial === undefined ? {} : { denial: refused.denial };
-      const error = new FinialError('permission-denied', `authorization denied for method ${call.method}`, denial);
-      state.log.error('Failed to authenticate caller', { error });
-      throw error;
-    }
+    if ('refused' in decision) throw refusal(call.method, state, decision.refused);
     state.authorization = decision;
     state.log = state.log.with({ authorized_as: decision.as, authorized_via: decision.via });
     return undefined;
   };
+}
+
+/**
+ * Looks once more whether the caller, let in as an agent, is one still; for calls that go on.
+ *
+ * @throws FinialError as `authorize` does
+ */
+export async function requireAgent(method: string, state: CallState, deps: AgentCheckDeps): Promise<void> {
+  const { caller } = state;
+  const refused = caller.kind === 'identified' ? await whyNoAgent(caller.certificate, state, deps) : undefined;
+  if (caller.kind !== 'identified' || refused !== undefined) throw refusal(method, state, refused);
+}
+
+function refusal(method: string, { log }: CallState, why: FinialError | undefined): FinialError {
+  if (why !== undefined && why.code !== 'permission-denied') return why;
+  const denial = why?.denial === undefined ? {} : { denial: why.denial };
+  const error = new FinialError('permission-denied', `authorization denied for method ${method}`, denial);
+  log.error('Failed to authenticate caller', { error });
+  return error;
 }
 
 type Decision = Authorization | { readonly refused: FinialError | undefined };
@@ -79,7 +95,7 @@ async function roleByEntries(
 async function whyNoAgent(
   certificate: PeerCertificate,
   { log }: CallState,
-  deps: AuthorizeDeps,
+  deps: AgentCheckDeps,
 ): Promise<FinialError | undefined> {
   const { id, serialNumber } = certificate;
   if (deps.clock.now() > certificate.notAfter) {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import {
   Kysely,
@@ -58,6 +58,7 @@ export async function openSqlite(options: SqliteOptions): Promise<SqlDatabase> {
   for (const parameter of location.ignored) {
     log.warn('Ignoring unknown parameter of connection_string', { parameter });
   }
+  warnOfEmptyFile(location, log);
   const opened = new CloseStack();
   try {
     const writer = openFile(location, options);
@@ -104,6 +105,12 @@ function versionOf(connection: SqliteConnection, { path }: SqliteLocation): () =
       throw fromSqlite(error, path);
     }
   };
+}
+
+/** A file of no length is a database to SQLite, though a rare one: an operator may have lost one there. */
+function warnOfEmptyFile({ path }: SqliteLocation, log: Logger): void {
+  if (path === ':memory:' || statSync(path, { throwIfNoEntry: false })?.size !== 0) return;
+  log.warn('Database file is empty; a new database is begun in it', { path });
 }
 
 function openFile({ path, mustExist }: SqliteLocation, options: SqliteOptions): SqliteConnection {

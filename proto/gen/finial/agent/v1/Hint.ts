@@ -1,0 +1,8 @@
+// Original file: proto/finial/agent/v1/changes.proto
+
+
+export interface Hint {
+}
+
+export interface Hint__Output {
+}

@@ -1,0 +1,8 @@
+// Original file: proto/finial/agent/v1/changes.proto
+
+
+export interface WatchRequest {
+}
+
+export interface WatchRequest__Output {
+}
