@@ -1,6 +1,8 @@
+import { type Clock, systemClock } from '../../common/clock.ts';
 import { FinialError } from '../../common/errors.ts';
 import type { Logger } from '../../common/log/logger.ts';
 import type { Peer } from '../../common/rpc/call.ts';
+import { shortTurns } from '../../common/turns.ts';
 import type { WorkloadAttestor } from '../../plugins/workload-attestor/contract.ts';
 import { fairGate } from './fair-gate.ts';
 import { formatSelector, type Selector } from '../../spiffe/selector.ts';
@@ -21,6 +23,8 @@ export interface WorkloadAttestationDependencies {
   /** By the name of the plugin. */
   readonly attestors: ReadonlyMap<string, WorkloadAttestor>;
   readonly log: Logger;
+  /** For measuring turns of the event loop; the system's unless told. */
+  readonly clock?: Pick<Clock, 'steady'>;
 }
 
 const failed = (cause?: unknown): FinialError =>
@@ -32,9 +36,13 @@ const failed = (cause?: unknown): FinialError =>
  */
 const AT_ONCE = 64;
 const AT_ONCE_PER_PROCESS = 16;
+/** Most callers are looked at without waiting for anything; of a thousand at once the others should not hear of it. */
+const LONGEST_TURN_MS = 10;
 
 /** Asks all attestors at once; one that fails does not fail the rest (agent.md 4.3). */
-export function workloadAttestation({ attestors, log }: WorkloadAttestationDependencies): WorkloadAttestation {
+export function workloadAttestation(dependencies: WorkloadAttestationDependencies): WorkloadAttestation {
+  const { attestors, clock = systemClock, log } = dependencies;
+  const turn = shortTurns(clock, LONGEST_TURN_MS);
   const gate = fairGate(AT_ONCE, AT_ONCE_PER_PROCESS);
   const join = joined();
   return {
@@ -50,6 +58,8 @@ export function workloadAttestation({ attestors, log }: WorkloadAttestationDepen
           return undefined;
         }
       };
+      const waiting = turn();
+      if (waiting !== undefined) await waiting;
       const answers = await gate.run(pid, signal, () => Promise.all([...attestors].map(ask)));
       if (signal.aborted) throw new FinialError('cancelled', 'the caller has gone');
       // Last of all: only now is it certain that everything above was told of the process that called.

@@ -29,7 +29,12 @@ export class CompactEntries {
   /** Inserts the entry, or replaces the one with its ID; one of another trust domain is left out (`EntryGraph.put`). */
   put(entry: Entry): void {
     this.remove(entry.id);
-    const handle = this.graph.put(entry, NO_PLACE);
+    this.add(entry);
+  }
+
+  /** As `put`, for an entry whose ID is not there. */
+  add(entry: Entry): void {
+    const handle = this.graph.add(entry, NO_PLACE);
     if (handle === undefined) return;
     this.graph.exchange(handle, NO_PLACE, this.#slabs.put(handle, encodeEntry(entry)));
   }

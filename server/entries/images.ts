@@ -74,11 +74,13 @@ function sameSelectors(a: readonly Selector[], b: readonly Selector[]): boolean 
 
 async function loadEntries(store: Pick<EntryStore, 'list'>, held: CompactEntries): Promise<void> {
   const gone = new Set(held.graph.entryIds());
+  const isFirst = gone.size === 0;
   let token = '';
   do {
     const page = await store.list({ page: { size: LOAD_PAGE, token } });
     for (const entry of page.entries) {
-      held.put(entry);
+      if (isFirst) held.add(entry);
+      else held.put(entry);
       gone.delete(entry.id);
     }
     token = page.nextToken;

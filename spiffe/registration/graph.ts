@@ -56,6 +56,11 @@ export class EntryGraph<T> implements EntrySource<EntryHandle, IdKey> {
    */
   put(entry: GraphEntry, value: T): EntryHandle | undefined {
     this.remove(entry.id);
+    return this.add(entry, value);
+  }
+
+  /** As `put`, for an entry whose ID is not there: to look it up among a million takes as long as to insert it. */
+  add(entry: GraphEntry, value: T): EntryHandle | undefined {
     if (!isMemberOf(entry.spiffeId, this.#trustDomain) || !isMemberOf(entry.parentId, this.#trustDomain)) {
       return undefined;
     }
