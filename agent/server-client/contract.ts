@@ -75,8 +75,9 @@ export interface ServerClient extends Closable {
   renewAgent(csr: Buffer, signal: AbortSignal): Promise<SignedAgentSvid>;
   postStatus(agentVersion: string, signal: AbortSignal): Promise<void>;
   /**
-   * The server's hints that entries or bundles may have changed, until `signal` aborts or the stream ends; the first
-   * comes when the server listens. Not bounded in time.
+   * The server's hints that entries or bundles may have changed; the first comes when the server listens. Ends when the
+   * server wants it to, every few minutes, and when the connection is dropped: another is then to be opened. Bounded by
+   * five minutes instead of 30 seconds.
    *
    * @throws FinialError `unimplemented` from a server that gives no hints, as the reference
    */

@@ -5,9 +5,9 @@ import { listenTls } from '../../common/net/tls-listener.ts';
 import { subject } from '../../common/observable.ts';
 import type { Call, PeerCertificate } from '../../common/rpc/call.ts';
 import { createRpcServer } from '../../common/rpc/server.ts';
-import { implement, unary } from '../../common/rpc/service.ts';
+import { implement, serverStream, unary } from '../../common/rpc/service.ts';
 import { keysInProcess } from '../../common/keys-in-process.ts';
-import { agentService, bundleService, svidService } from '../../common/rpc/services.ts';
+import { agentService, bundleService, changesService, svidService } from '../../common/rpc/services.ts';
 import { parseTrustDomain } from '../../spiffe/trust-domain.ts';
 import { parseCertificate, spiffeIdOf } from '../../spiffe/x509/certificate.ts';
 import { issueCa, issueSvid, type TestCertificate } from '../../test/support/pki.ts';
@@ -25,9 +25,13 @@ const signal = new AbortController().signal;
 const state = {
   callers: [] as string[],
   connections: 0,
+  /** Whether new connections are served by one that gives hints. */
+  hints: false,
   known: new Set<string>(),
   refuse: undefined as FinialError | undefined,
   jwt: { token: 'a.b.c', issued_at: '1', expires_at: '2' },
+  watched: [] as string[],
+  unwatched: [] as string[],
 };
 
 function certificateOf(call: Call): PeerCertificate | undefined {
@@ -62,6 +66,20 @@ const services = [
   }),
 ];
 
+/** Hints once, and then knows of nothing that changed. */
+const hinting = implement(changesService(), {
+  Watch: serverStream(async function* (_request, call) {
+    const serial = certificateOf(call)?.serialNumber ?? 'nobody';
+    state.watched.push(serial);
+    try {
+      yield {};
+      await new Promise<void>((resolve) => call.signal.addEventListener('abort', () => resolve(), { once: true }));
+    } finally {
+      state.unwatched.push(serial);
+    }
+  }),
+});
+
 async function identityFrom(issuer: TestCertificate): Promise<AgentIdentity> {
   const leaf = issueSvid(issuer, AGENT, current);
   const key = await keysInProcess().generateKey('agent-svid-A', 'ec-p256');
@@ -73,6 +91,7 @@ async function identityFrom(issuer: TestCertificate): Promise<AgentIdentity> {
 
 describe('the server as an attested agent sees it', () => {
   const server = createRpcServer({ services, interceptors: [], log: silentLogger });
+  const hintingServer = createRpcServer({ services: [...services, hinting], interceptors: [], log: silentLogger });
   const leaf = issueSvid(ca, 'spiffe://example.org/spire/server', current);
   let listener: Awaited<ReturnType<typeof listenTls>>;
   let client: ServerClient;
@@ -90,7 +109,7 @@ describe('the server as an attested agent sees it', () => {
       },
       onSocket: (socket, peer) => {
         state.connections += 1;
-        server.accept(socket, peer);
+        (state.hints ? hintingServer : server).accept(socket, peer);
       },
       log: silentLogger,
     });
@@ -104,12 +123,12 @@ describe('the server as an attested agent sees it', () => {
   });
   afterAll(async () => {
     await client.close();
-    await server.stop(0);
+    await Promise.all([server.stop(0), hintingServer.stop(0)]);
     await listener.close();
   });
   beforeEach(() => {
     client.reconnect();
-    Object.assign(state, { callers: [], connections: 0, refuse: undefined });
+    Object.assign(state, { callers: [], connections: 0, refuse: undefined, hints: false });
   });
 
   const serialOf = (one: AgentIdentity): string =>
@@ -183,6 +202,40 @@ describe('the server as an attested agent sees it', () => {
   it('renews the agent, which is then not to attest again by itself', async () => {
     const renewed = await client.renewAgent(Buffer.from('csr'), signal);
     expect(renewed).toEqual({ chain: [Buffer.from('csr')], reattestable: false });
+  });
+
+  it('says that it knows no hints when it does not, and is no worse for being asked', async () => {
+    const first = client.hints(signal)[Symbol.asyncIterator]().next();
+    await expect(first).rejects.toMatchObject({ code: 'unimplemented' });
+    await client.bundle(signal);
+    expect(state.connections).toBe(1);
+  });
+
+  it('hears no more of a stream of hints that was opened under an identity or a bundle of before', async () => {
+    state.hints = true;
+    const hints = client.hints(signal)[Symbol.asyncIterator]();
+    expect((await hints.next()).done).toBe(false);
+    const before = serialOf(identity);
+    expect(state.watched).toEqual([before]);
+    identity = await identityFrom(ca);
+    client.reconnect();
+    // Ends as it does at the server's wish: another is to be opened at once.
+    expect((await hints.next()).done).toBe(true);
+    const anew = client.hints(signal)[Symbol.asyncIterator]();
+    expect((await anew.next()).done).toBe(false);
+    expect(state.watched).toEqual([before, serialOf(identity)]);
+    await expect.poll(() => state.unwatched).toEqual([before]);
+    await anew.return?.();
+    await expect.poll(() => state.unwatched).toEqual([before, serialOf(identity)]);
+  });
+
+  it('gives no more hints to a caller that gave up, and says why', async () => {
+    state.hints = true;
+    const stop = new AbortController();
+    const hints = client.hints(stop.signal)[Symbol.asyncIterator]();
+    await hints.next();
+    stop.abort();
+    await expect(hints.next()).rejects.toMatchObject({ code: 'cancelled' });
   });
 
   it('is left alone when the caller gives up', async () => {

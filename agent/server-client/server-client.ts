@@ -17,6 +17,11 @@ export interface ServerClientDependencies {
 }
 
 const CALL_TIMEOUT_MS = 30_000;
+/**
+ * The server ends a stream of hints within 200 seconds. One that lasts longer is of a connection that was lost without
+ * either end being told, over which nothing will ever come.
+ */
+const HINTS_TIMEOUT_MS = 5 * 60_000;
 
 /** Answers of a server that is there and well: no reason to connect anew. */
 const ANSWERS: readonly ErrorCode[] = [
@@ -32,10 +37,14 @@ const ANSWERS: readonly ErrorCode[] = [
 export function serverClient(deps: ServerClientDependencies): ServerClient {
   const { target, log } = deps;
   let channel: RpcChannel | undefined;
+  /** Aborts when `channel` is dropped. */
+  let dropped = new AbortController();
   let closed = false;
   const reconnect = (): void => {
     channel?.close();
     channel = undefined;
+    dropped.abort();
+    dropped = new AbortController();
   };
 
   const connected = (): RpcChannel => {
@@ -116,9 +125,14 @@ export function serverClient(deps: ServerClientDependencies): ServerClient {
         await own.call(agentService(), 'PostStatus', { agent_version: agentVersion }, bounded(signal));
       }),
     async *hints(signal) {
+      const own = connected();
+      // A closed channel lets open calls go on: this one would, under an identity that the server soon refuses.
+      const gone = dropped.signal;
+      const bounds = { signal: AbortSignal.any([signal, gone]), timeoutMs: HINTS_TIMEOUT_MS };
       try {
-        yield* connected().serverStream(changesService(), 'Watch', {}, { signal });
+        yield* own.serverStream(changesService(), 'Watch', {}, bounds);
       } catch (error) {
+        if (gone.aborted && !signal.aborted) return;
         // Whether the connection is of use any more is for the calls to find out.
         throw serverError(target.address, error);
       }
