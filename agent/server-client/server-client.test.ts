@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FinialError } from '../../common/errors.ts';
 import { silentLogger } from '../../common/log/logger.ts';
 import { listenTls } from '../../common/net/tls-listener.ts';
@@ -227,6 +227,20 @@ describe('the server as an attested agent sees it', () => {
     await expect.poll(() => state.unwatched).toEqual([before]);
     await anew.return?.();
     await expect.poll(() => state.unwatched).toEqual([before, serialOf(identity)]);
+  });
+
+  it('gives up a stream that lasts longer than the server lets any last', async () => {
+    state.hints = true;
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'], now: Date.now() });
+    try {
+      const hints = client.hints(signal)[Symbol.asyncIterator]();
+      await hints.next();
+      const end = expect(hints.next()).rejects.toMatchObject({ code: 'deadline-exceeded' });
+      await vi.advanceTimersByTimeAsync(5 * 60_000 + 1000);
+      await end;
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('gives no more hints to a caller that gave up, and says why', async () => {
