@@ -1,6 +1,7 @@
-import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { messageOf } from '../../common/errors.ts';
+import { CHECKOUT } from '../support/checkout.ts';
 import { ratioLine, ratioText } from './compare.ts';
 import { type BenchOptions, readOptions, USAGE } from './options.ts';
 import type { Measured, Row } from './row.ts';
@@ -83,18 +84,11 @@ function print({ json }: BenchOptions, line: object, text: string): void {
   if (json !== '') appendFileSync(json, `${JSON.stringify(line)}\n`);
 }
 
-/** The checkout's own programs, for this file as source as well as compiled below `dist`. */
-function ownBin(): string {
-  let folder = import.meta.dirname;
-  while (!existsSync(path.join(folder, 'package.json'))) folder = path.dirname(folder);
-  return path.join(folder, 'bin');
-}
-
 async function main(argv: readonly string[]): Promise<number> {
   const options = readOptions(
     argv,
     rows.map(({ name }) => name),
-    ownBin(),
+    path.join(CHECKOUT, 'bin'),
   );
   if (options === 'help') {
     console.log(USAGE);

@@ -1,6 +1,7 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { CHECKOUT } from '../support/checkout.ts';
 import { encode, integer, objectIdentifier, octetString, sequence } from '../../spiffe/x509/der-writer.ts';
 
 /**
@@ -34,16 +35,10 @@ export function ecKey(curve: keyof typeof CURVES, name: string): FuzzKey {
   return keyOf(sequence(integer(0), algorithm, octetString(key)));
 }
 
-/** @param root of the repository's tests */
+/** Always the same: making one from numbers takes too long. */
 export function rsaKey(): FuzzKey {
-  return keyOf(Buffer.from((JSON.parse(readFileSync(rsaFile(), 'utf8')) as { pkcs8: string }).pkcs8, 'base64'));
-}
-
-/** Beside the source of this file, also when that is compiled below `dist`. */
-function rsaFile(): string {
-  const folder = import.meta.dirname;
-  const dist = folder.lastIndexOf(`${path.sep}dist${path.sep}`);
-  return path.join(dist < 0 ? folder : path.join(folder.slice(0, dist), 'test/fuzz'), 'rsa-key.json');
+  const { pkcs8 } = JSON.parse(readFileSync(path.join(CHECKOUT, 'test/fuzz/rsa-key.json'), 'utf8')) as { pkcs8: string };
+  return keyOf(Buffer.from(pkcs8, 'base64'));
 }
 
 function keyOf(pkcs8: Buffer): FuzzKey {

@@ -6,7 +6,7 @@ import { workloadApi } from '../../client/workload-api.ts';
 import { connectUnix, type RpcChannel } from '../../common/rpc/client.ts';
 import { entryService } from '../../common/rpc/services.ts';
 import { type Daemon, eventually, makeSite, TRUST_DOMAIN } from '../support/daemons.ts';
-import { CHECKOUT } from './processes.ts';
+import { CHECKOUT } from '../support/checkout.ts';
 
 export interface LeakHuntOptions {
   /** An empty folder whose path is short, for the files of server and agent. */

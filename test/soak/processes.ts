@@ -1,15 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type ErrorCode, hasCode } from '../../common/errors.ts';
-
-/** The checkout, from the sources as well as from below `dist`. */
-export const CHECKOUT = (() => {
-  let folder = import.meta.dirname;
-  while (!existsSync(path.join(folder, 'package-lock.json'))) folder = path.dirname(folder);
-  return folder;
-})();
+import { CHECKOUT } from '../support/checkout.ts';
 
 /** A server or an agent as a process that is killed and started again. */
 export interface Victim {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { CHECKOUT } from './checkout.ts';
 import { agentConfig, serverConfig, TRUST_DOMAIN } from './site-config.ts';
 import { isStall, LONGEST_TURN_MS, longTurns, noteStall, stallMonitor } from './stall-monitor.ts';
 
@@ -11,8 +12,7 @@ const STALL_FD = 3;
 
 export { TRUST_DOMAIN };
 
-const root = path.resolve(import.meta.dirname, '../..');
-const bin = (name: string): string => path.join(root, 'bin', name);
+const bin = (name: string): string => path.join(CHECKOUT, 'bin', name);
 
 /** How long a daemon may take for anything before a test fails; generous, since CI machines are slow. */
 const PATIENCE_MS = 15_000;

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { CHECKOUT } from './checkout.ts';
 
 /** A turn of a process's event loop in which its main thread computed for long. */
 export interface LongTurn {
@@ -27,7 +28,7 @@ export function isStall({ cpuMs, events }: Pick<LongTurn, 'cpuMs' | 'events'>, l
 
 /** Arguments of node, and the environment, that make a process tell its long turns on descriptor `fd`. */
 export function stallMonitor(fd: number): { readonly args: readonly string[]; readonly env: Record<string, string> } {
-  const preload = path.join(import.meta.dirname, 'stall-monitor-preload.mjs');
+  const preload = path.join(CHECKOUT, 'test/support/stall-monitor-preload.mjs');
   return { args: ['--import', pathToFileURL(preload).href], env: { FINIAL_STALL_FD: String(fd) } };
 }
 

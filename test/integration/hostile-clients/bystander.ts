@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
+import { CHECKOUT } from '../../support/checkout.ts';
 import type { Target } from '../../support/raw-http2.ts';
 
 /** A client that behaves, beside those that do not. */
@@ -19,7 +20,7 @@ export interface Served {
   readonly maxMs: number;
 }
 
-const program = path.join(import.meta.dirname, 'bystander.mjs');
+const program = path.join(CHECKOUT, 'test/integration/hostile-clients/bystander.mjs');
 
 /** Starts calling `method` with an empty request, one call after the other, and resolves when one was answered. */
 export async function bystander(target: Target, method: string): Promise<Bystander> {
