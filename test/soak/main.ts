@@ -19,7 +19,8 @@ const USAGE = `usage: npm run soak -- [-minutes N] [-only NAME,NAME] [-seed N] [
              name the processes, whatever ends is started again, and everything is read back every two seconds
   -ca-ttl    crash-loop: how long an authority is valid; the next one is made after half of it (60)
 
-Each scenario ends with a line "soak NAME: ok: ..." or "soak NAME: FAILED: ..."; the exit code is 1 when one failed.`;
+Each scenario ends with a line "soak NAME: ok: ..." or "soak NAME: FAILED: ..."; the exit code is 1 when one failed, 2 when
+the flags were wrong, and more than 128 after a signal.`;
 
 interface Options {
   minutes: number;
@@ -130,7 +131,9 @@ async function main(args: readonly string[]): Promise<number> {
 async function runScenario(name: string, options: Options, milliseconds: number): Promise<boolean> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'soak-'));
   console.log(`${name} in ${folder}`);
+  running = name;
   const verdict = await verdictOf(name, options, milliseconds, folder);
+  running = undefined;
   console.log(`soak ${name}: ${verdict.ok ? 'ok' : 'FAILED'}: ${verdict.summary}`);
   if (verdict.ok && !options.keeps) rmSync(folder, { recursive: true });
   else console.log(`seed ${options.seed}; the folder ${folder} is kept`);
@@ -145,4 +148,27 @@ async function verdictOf(name: string, options: Options, milliseconds: number, f
   }
 }
 
+/** The scenario that has not come to a verdict yet. */
+let running: string | undefined;
+
+/** However this process ends, a scenario that was not over gets its line: a run without a verdict says nothing. */
+function alwaysEndWithVerdict(): void {
+  let why = 'nothing was left to wait for, before the end';
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      why = `interrupted by ${signal}; no finding until then`;
+      process.exit(128 + os.constants.signals[signal]);
+    });
+  }
+  // Of rejections that nobody handles, too.
+  process.once('uncaughtException', (error) => {
+    why = error.stack ?? error.message;
+    process.exit(1);
+  });
+  process.once('exit', () => {
+    if (running !== undefined) console.log(`soak ${running}: FAILED: ${why}`);
+  });
+}
+
+alwaysEndWithVerdict();
 process.exitCode = await main(process.argv.slice(2));

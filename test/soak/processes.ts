@@ -4,6 +4,7 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type ErrorCode, hasCode } from '../../common/errors.ts';
 import { CHECKOUT } from '../support/checkout.ts';
+import { killAtExit } from '../support/daemons.ts';
 
 /** A server or an agent as a process that is killed and started again. */
 export interface Victim {
@@ -64,6 +65,7 @@ export function newVictim(name: 'server' | 'agent', config: string, folder: stri
       child = spawn(process.execPath, [program, 'run', '-config', config, ...more], {
         stdio: ['ignore', 'pipe', 'pipe'],
       });
+      killAtExit(child);
       starts += 1;
       startedAt = Date.now();
       writeFileSync(path.join(folder, `${name}.pid`), `${child.pid}\n`);

@@ -14,6 +14,15 @@ export { TRUST_DOMAIN };
 
 const bin = (name: string): string => path.join(CHECKOUT, 'bin', name);
 
+const running = new Set<ChildProcess>();
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
+/** Whatever ends this process, short of SIGKILL, ends that one too. */
+export function killAtExit(child: ChildProcess): void {
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+}
+
 /** How long a daemon may take for anything before a test fails; generous, since CI machines are slow. */
 const PATIENCE_MS = 15_000;
 
@@ -78,6 +87,7 @@ export class Daemon {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...monitor.env },
     });
+    killAtExit(child);
     this.#readyAt = Number.POSITIVE_INFINITY;
     child.stdio[STALL_FD]?.on('data', (part: Buffer) => this.#judge(String(part)));
     for (const stream of [child.stdout, child.stderr]) {
