@@ -12,9 +12,16 @@ export interface Admin {
   readonly channel: RpcChannel;
   entries(): Promise<Entry__Output[]>;
   bundle(): Promise<Bundle>;
-  /** The IDs of all attested agents. */
-  agents(): Promise<string[]>;
+  /** All attested agents. */
+  agents(): Promise<ListedAgent[]>;
   close(): void;
+}
+
+/** An agent as the server lists it. */
+export interface ListedAgent {
+  readonly id: string;
+  /** Decimal serial number of the SVID that it was last seen with. */
+  readonly serial: string;
 }
 
 export const CALL_TIMEOUT_MS = 30_000;
@@ -72,7 +79,9 @@ export function newAdmin(site: Pick<Site, 'patienceMs' | 'serverSocket'>, signal
     agents: () =>
       reading('listing the agents', async () => {
         const { agents } = await channel.call(agentService(), 'ListAgents', {}, options);
-        return agents.map(({ id }) => `spiffe://${id?.trust_domain}${id?.path}`);
+        return agents.map(({ id, x509svid_serial_number: serial }) => ({
+          ...{ id: `spiffe://${id?.trust_domain}${id?.path}`, serial },
+        }));
       }),
     close: () => channel.close(),
   };

@@ -4,7 +4,7 @@ import { issueCa, issueSvid, TEST_NOW } from '../support/pki.ts';
 import { newHistory } from './history.ts';
 import { checkAgents, type Tokens } from './nodes.ts';
 import { agentIdOf } from './node.ts';
-import type { Admin } from './admin.ts';
+import type { Admin, ListedAgent } from './admin.ts';
 import { lateStream } from './workloads.ts';
 import { checkEntries, contentOf, newLedger, settle } from './ledger.ts';
 import type { ServerFiles } from './on-disk.ts';
@@ -183,14 +183,49 @@ describe('the checker of nodes', () => {
     ...{ used: new Set(['used']), unused: new Set(['unused']) },
     ...{ unanswered: new Set(), spent: new Set() },
   };
-  const check = (...ids: readonly string[]): Promise<string[]> =>
-    checkAgents({ tokens, admin: { agents: async () => ids.map(agentIdOf) } as unknown as Admin });
+  const check = (...names: readonly string[]): Promise<string[]> => {
+    const agents = names.map((name) => ({ id: agentIdOf(name), serial: '1' }));
+    return checkAgents({
+      tokens,
+      sightings: newSightings(),
+      admin: { agents: async () => agents } as unknown as Admin,
+    });
+  };
 
   it('finds agents that are lost, doubled or of nobody', async () => {
     expect(await check('used')).toEqual([]);
     expect(await check()).toEqual([expect.stringMatching(/^lost: the agent/)]);
     expect(await check('used', 'used')).toEqual([expect.stringMatching(/^doubled: an agent/)]);
     expect(await check('used', 'unused')).toEqual([expect.stringMatching(/^from nowhere: an agent/)]);
+  });
+});
+
+describe('the checker of serial numbers', () => {
+  const ca = issueCa();
+  const id = agentIdOf('used');
+  const tokens: Tokens = { used: new Set(['used']), unused: new Set(), unanswered: new Set(), spent: new Set() };
+  const sightings = newSightings();
+  for (const serialNumber of [10n, 255n, 12n]) {
+    sightings.x509('agent', [issueSvid(ca, id, { serialNumber }).der], TEST_NOW, [ca.der]);
+  }
+  const holding = (serial: string): Promise<string[]> =>
+    checkAgents({ tokens, sightings, admin: { agents: async () => [{ id, serial }] } as unknown as Admin });
+
+  it('is content with the last one, and with the one before while the last may not have been used', async () => {
+    expect([...(await holding('12')), ...(await holding('255'))]).toEqual([]);
+  });
+
+  it('finds a renewal that the server forgot, and one that it made up', async () => {
+    expect(await holding('10')).toEqual([expect.stringMatching(/^lost: the server holds an old serial number/)]);
+    expect(await holding('13')).toEqual([expect.stringMatching(/^from nowhere: the server holds a serial number/)]);
+    // Hexadecimal is another number.
+    expect(await holding('ff')).toEqual([expect.stringMatching(/^from nowhere/)]);
+  });
+
+  it('has nothing to hold against an agent that was never answered', async () => {
+    const agents = async (): Promise<ListedAgent[]> => [{ id: agentIdOf('spent'), serial: '7' }];
+    const unanswered: Tokens = { ...tokens, used: new Set(), spent: new Set(['spent']) };
+    expect(await checkAgents({ tokens: unanswered, sightings, admin: { agents } as unknown as Admin })).toEqual([]);
   });
 });
 

@@ -76,11 +76,18 @@ export function newChecker(context: CheckerContext): Checker {
     }
   };
 
+  /** The agent that runs may have renewed its SVID after it was last looked at: then a second look explains it. */
+  const readBackAgents = async (): Promise<string[]> => {
+    if ((await checkAgents(nodeContext)).length === 0) return [];
+    await supervision.seeAgent();
+    return checkAgents(nodeContext);
+  };
+
   const readBack = async (): Promise<string[]> => {
     const listed = (await admin.entries()).filter(isOfWriters);
     const findings = checkEntries(ledger, listed);
     settle(ledger, listed);
-    findings.push(...(await checkTokens(nodeContext)), ...(await checkAgents(nodeContext)));
+    findings.push(...(await checkTokens(nodeContext)), ...(await readBackAgents()));
     for (const node of nodes) findings.push(...(await node.check()));
     findings.push(...(await sightings.judge(await admin.bundle())));
     return findings;

@@ -1,7 +1,7 @@
 import type { AgentIdentity } from '../../agent/server-client/contract.ts';
 import { messageOf } from '../../common/errors.ts';
 import type { Random } from '../fuzz/random.ts';
-import { type Admin, pause } from './admin.ts';
+import { type Admin, type ListedAgent, pause } from './admin.ts';
 import { agentIdOf, attestNode, clientOf, createToken, identityOf, newKey, NODES } from './node.ts';
 import { type Site, TRUST_DOMAIN } from './processes.ts';
 import type { Sightings } from './sightings.ts';
@@ -209,10 +209,15 @@ export async function checkTokens(context: NodeContext): Promise<string[]> {
   return findings;
 }
 
-/** One agent per token, each from a token that was made here. */
-export async function checkAgents({ admin, tokens }: Pick<NodeContext, 'admin' | 'tokens'>): Promise<string[]> {
-  const ids = await admin.agents();
-  const findings: string[] = [];
+/** One agent per token, each from a token that was made here, and with the SVID that it was given. */
+export async function checkAgents({
+  admin,
+  sightings,
+  tokens,
+}: Pick<NodeContext, 'admin' | 'sightings' | 'tokens'>): Promise<string[]> {
+  const agents = await admin.agents();
+  const ids = agents.map(({ id }) => id);
+  const findings = agents.flatMap((agent) => checkSerial(agent, sightings.agentSerials(agent.id)));
   if (new Set(ids).size !== ids.length) findings.push('doubled: an agent is listed twice');
   const listed = new Set(ids);
   for (const token of tokens.used) {
@@ -222,4 +227,14 @@ export async function checkAgents({ admin, tokens }: Pick<NodeContext, 'admin' |
     if (listed.has(agentIdOf(token))) findings.push('from nowhere: an agent is listed whose token was not used');
   }
   return findings;
+}
+
+/**
+ * The server holds the serial number of the last SVID that an agent was given, or of the one before while the last has not
+ * been used. Of an agent that was never answered there is nothing to hold it against.
+ */
+function checkSerial({ id, serial }: ListedAgent, given: readonly string[]): string[] {
+  if (given.length === 0 || given.slice(-2).includes(serial)) return [];
+  if (given.includes(serial)) return [`lost: the server holds an old serial number of ${id}`];
+  return [`from nowhere: the server holds a serial number of ${id} that it was not given`];
 }

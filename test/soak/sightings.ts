@@ -2,8 +2,12 @@ import { createHash } from 'node:crypto';
 import { messageOf } from '../../common/errors.ts';
 import type { Bundle } from '../../spiffe/bundle/bundle.ts';
 import { verifyJwtSvid } from '../../spiffe/jwt/verify.ts';
-import { parseCertificate } from '../../spiffe/x509/certificate.ts';
+import { pathOf } from '../../spiffe/id.ts';
+import { parseCertificate, spiffeIdOf } from '../../spiffe/x509/certificate.ts';
 import { verifyX509Svid } from '../../spiffe/x509/verify.ts';
+
+/** Below it are the IDs of agents, one for each join token. */
+const AGENTS = '/spire/agent/';
 
 /** A chain or a token in the hands of somebody. */
 interface Sighting<T> {
@@ -24,6 +28,8 @@ export interface Sightings {
   jwt(where: string, token: string, audience: string, at: number): void;
   /** Judges what was seen since the last time by the server's bundle, each at the time when it was seen. */
   judge(bundle: Bundle): Promise<string[]>;
+  /** Decimal serial numbers of the SVIDs that an agent was given, the last one last. */
+  agentSerials(id: string): readonly string[];
   /** How many different serial numbers were seen. */
   readonly serials: number;
   readonly tokens: number;
@@ -31,6 +37,7 @@ export interface Sightings {
 
 export function newSightings(): Sightings {
   const certificates = new Map<string, string>();
+  const agentSerials = new Map<string, string[]>();
   let tokens = 0;
   let chains: Sighting<readonly Buffer[]>[] = [];
   let jwts: Sighting<{ readonly token: string; readonly audience: string }>[] = [];
@@ -44,16 +51,20 @@ export function newSightings(): Sightings {
     x509(where, chain, at, roots) {
       const [leaf] = chain;
       if (leaf === undefined) return [`${where}: an empty chain`];
-      const { serialNumber } = parseCertificate(leaf);
+      const certificate = parseCertificate(leaf);
+      const { serialNumber } = certificate;
       const serial = serialNumber.toString(16);
       const digest = createHash('sha256').update(leaf).digest('base64');
       const known = certificates.get(serial);
       if (known === digest) return [];
       if (known !== undefined) return [`doubled: ${where}: serial ${serial} was issued for two certificates`];
       certificates.set(serial, digest);
+      const id = spiffeIdOf(certificate);
+      if (pathOf(id).startsWith(AGENTS)) agentSerials.set(id, [...(agentSerials.get(id) ?? []), String(serialNumber)]);
       chains.push({ what: chain, at, where });
       return roots === undefined ? [] : judgeChain({ what: chain, at, where }, roots);
     },
+    agentSerials: (id) => agentSerials.get(id) ?? [],
     jwt(where, token, audience, at) {
       tokens += 1;
       jwts.push({ what: { token, audience }, at, where });

@@ -13,6 +13,8 @@ import { lateStream, type Workloads } from './workloads.ts';
 export interface Supervision {
   /** Waits until both answer; starts what ended by itself or by somebody else's hand. */
   bothUp(): Promise<void>;
+  /** Takes down the SVID that the agent has now. */
+  readonly seeAgent: () => Promise<void>;
   /** How often one of the processes was killed. */
   readonly kills: number;
   readonly reattestations: number;
@@ -113,6 +115,7 @@ export function newSupervision(context: SupervisionContext): Supervision {
     get reattestations() {
       return reattestations;
     },
+    seeAgent: () => readAgentData(),
     async bothUp() {
       await eventually(site, 'both are up', async () => {
         await startAgain(site.server);
