@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
+import net from 'node:net';
 import { loadAgentData } from '../../agent/storage/agent-data.ts';
 import { messageOf } from '../../common/errors.ts';
 import { parseCertificate } from '../../spiffe/x509/certificate.ts';
@@ -41,6 +42,12 @@ const RESTART_MS = 1000;
 const ALMOST_EXPIRED_MS = 3000;
 /** How long both processes have to be up before workloads must have valid SVIDs again, however slow the machine. */
 const GRACE_MS = 20_000;
+/** The same after a fault of others: a call whose packets were lost ends after half a minute, and not before. */
+const GRACE_AFTER_FAULTS_MS = 60_000;
+/** A port that does not answer within this time is cut off: the kernel answers for a process that is busy or held. */
+const PROBE_MS = 1000;
+/** Bytes; SQLite writes more than this between two checkpoints. */
+const LITTLE_SPACE = 8 * 1024 * 1024;
 
 export function newSupervision(context: SupervisionContext): Supervision {
   const { admin, report, sightings, site, tokens, workloads } = context;
@@ -60,6 +67,12 @@ export function newSupervision(context: SupervisionContext): Supervision {
     lastSample = now;
   };
 
+  /** The network may be cut and the disk full, which no process tells. */
+  const probe = async (): Promise<void> => {
+    const isWell = isWritable(site.folder) && (await takesConnections(site.port));
+    if (!isWell) undisturbedSince = Date.now();
+  };
+
   const readAgentData = async (): Promise<void> => {
     try {
       const { svid } = existsSync(site.at('agent')) ? await loadAgentData(site.at('agent')) : {};
@@ -76,7 +89,8 @@ export function newSupervision(context: SupervisionContext): Supervision {
     noticeDisturbances();
     await readAgentData();
     const upSince = Math.max(site.server.startedAt, site.agent.startedAt, undisturbedSince);
-    const isUp = site.server.running && site.agent.running && Date.now() - upSince > GRACE_MS;
+    const grace = context.kills ? GRACE_MS : GRACE_AFTER_FAULTS_MS;
+    const isUp = site.server.running && site.agent.running && Date.now() - upSince > grace;
     const late = workloads.streams.find(({ heldUntil }) => heldUntil < Date.now());
     if (isUp && late !== undefined && !gapReported) {
       gapReported = true;
@@ -90,6 +104,8 @@ export function newSupervision(context: SupervisionContext): Supervision {
     if (!context.kills && isGone && site.server.starts > 0) site.server.start();
     sampling = sampling.then(sample);
   }, SAMPLE_MS);
+
+  const probing = context.kills ? undefined : setInterval(() => void probe(), PROBE_MS);
 
   const attestAgain = async (): Promise<void> => {
     await site.agent.kill();
@@ -130,6 +146,33 @@ export function newSupervision(context: SupervisionContext): Supervision {
         }
       });
     },
-    end: () => clearInterval(timer),
+    end() {
+      clearInterval(timer);
+      clearInterval(probing);
+    },
   };
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize > LITTLE_SPACE;
+  } catch {
+    // A file system that is mounted read-only, or that answers with an error.
+    return false;
+  }
+}
+
+function takesConnections(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host: '127.0.0.1', port, timeout: PROBE_MS });
+    const answer = (takes: boolean): void => {
+      socket.destroy();
+      resolve(takes);
+    };
+    socket.once('connect', () => answer(true));
+    socket.once('error', () => answer(false));
+    socket.once('timeout', () => answer(false));
+  });
 }
