@@ -1,5 +1,5 @@
+import { linkSignals } from '../common/linked-signal.ts';
 import { type HeldSource, holdSource, type SourceOptions } from './held-source.ts';
-import { linkSignals } from './linked-signal.ts';
 import type { Source } from './source.ts';
 import type { WorkloadStream } from './stream.ts';
 import { type WorkloadApi, workloadApi } from './workload-api.ts';

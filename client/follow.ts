@@ -1,7 +1,7 @@
 import { backoffDelay, type BackoffPolicy } from '../common/backoff.ts';
 import type { Clock } from '../common/clock.ts';
 import { FinialError, hasCode, toFinialError } from '../common/errors.ts';
-import { linkSignals } from './linked-signal.ts';
+import { linkSignals } from '../common/linked-signal.ts';
 
 /** How streams of the agent are opened again, and what drives their waits. */
 export interface FollowOptions {

@@ -1,9 +1,9 @@
 import type { BackoffPolicy } from '../common/backoff.ts';
 import type { Clock } from '../common/clock.ts';
 import { FinialError, toFinialError } from '../common/errors.ts';
+import { linkSignals, withSignals } from '../common/linked-signal.ts';
 import type { CallOptions } from '../common/rpc/client.ts';
 import { follow } from './follow.ts';
-import { linkSignals, withSignals } from './linked-signal.ts';
 
 /** Who hears what a followed stream says. */
 export interface StreamListener<T> {

@@ -1,12 +1,13 @@
+import { setMaxListeners } from 'node:events';
 import type { BackoffPolicy } from '../common/backoff.ts';
 import { type Clock, systemClock } from '../common/clock.ts';
 import { FinialError } from '../common/errors.ts';
+import { withSignals } from '../common/linked-signal.ts';
 import { parseSpiffeId, type SpiffeId } from '../spiffe/id.ts';
 import { workloadChannel } from './channel.ts';
 import { workloadEndpoint } from './endpoint.ts';
 import { DEFAULT_BACKOFF } from './follow.ts';
 import { type JwtSvid, readJwtBundles, readJwtSvids, readValidation, type ValidatedJwtSvid } from './jwt-svids.ts';
-import { withSignals } from './linked-signal.ts';
 import type { JwtBundles } from './source.ts';
 import { type Opened, type WorkloadStream, workloadStream } from './stream.ts';
 import { readWitBundles, readWitSvids, type HeldWitSvid, type WitBundles } from './wit-svids.ts';
@@ -72,6 +73,8 @@ export function workloadApi(options: WorkloadApiOptions = {}): WorkloadApi {
   const { clock = systemClock, random = Math.random, backoff = DEFAULT_BACKOFF, wit = false } = options;
   const channel = workloadChannel(workloadEndpoint(options.address), options.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES);
   const closed = new AbortController();
+  // As many callers as there are listen to it, each until it has its answer.
+  setMaxListeners(0, closed.signal);
   const bounded = <T>(
     { signal: given, timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions = {},
     call: (options: CallOptions) => Promise<T>,

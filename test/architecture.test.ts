@@ -39,7 +39,7 @@ const RULES: readonly Rule[] = [
       /^client\//,
       /^spiffe\//,
       /^proto\//,
-      /^common\/(rpc\/|net\/presented-chain\.ts|errors\.ts|backoff\.ts|clock\.ts|observable\.ts)/,
+      /^common\/(rpc\/|net\/presented-chain\.ts|errors\.ts|backoff\.ts|clock\.ts|linked-signal\.ts|observable\.ts)/,
     ],
   },
   { importer: /^cli\//, mayImport: [/^(agent|cli|client|common|plugins|proto|server|spiffe)\//] },

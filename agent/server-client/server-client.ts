@@ -1,4 +1,5 @@
 import { type ErrorCode, FinialError, hasCode, messageOf, toFinialError } from '../../common/errors.ts';
+import { linkSignals } from '../../common/linked-signal.ts';
 import type { Logger } from '../../common/log/logger.ts';
 import type { RpcChannel } from '../../common/rpc/client.ts';
 import { agentService, bundleService, changesService, entryService, svidService } from '../../common/rpc/services.ts';
@@ -128,13 +129,16 @@ export function serverClient(deps: ServerClientDependencies): ServerClient {
       const own = connected();
       // A closed channel lets open calls go on: this one would, under an identity that the server soon refuses.
       const gone = dropped.signal;
-      const bounds = { signal: AbortSignal.any([signal, gone]), timeoutMs: HINTS_TIMEOUT_MS };
+      const linked = linkSignals(signal, gone);
       try {
+        const bounds = { signal: linked.signal, timeoutMs: HINTS_TIMEOUT_MS };
         yield* own.serverStream(changesService(), 'Watch', {}, bounds);
       } catch (error) {
         if (gone.aborted && !signal.aborted) return;
         // Whether the connection is of use any more is for the calls to find out.
         throw serverError(target.address, error);
+      } finally {
+        linked.unlink();
       }
     },
   };

@@ -3,6 +3,7 @@ import { ManualClock } from '../../common/clock.ts';
 import { FinialError } from '../../common/errors.ts';
 import { silentLogger } from '../../common/log/logger.ts';
 import { subject } from '../../common/observable.ts';
+import { orAbort } from '../../common/rpc/stream.ts';
 import { type Bundle, emptyBundle } from '../../spiffe/bundle/bundle.ts';
 import { parseSpiffeId } from '../../spiffe/id.ts';
 import { parseTrustDomain } from '../../spiffe/trust-domain.ts';
@@ -177,10 +178,10 @@ function scriptedHints() {
       opened += 1;
       const next = (): Promise<IteratorResult<undefined, undefined>> => {
         if (refusal !== undefined) return Promise.reject(refusal);
-        return new Promise((resolve, reject) => {
+        const given = new Promise<IteratorResult<undefined, undefined>>((resolve) => {
           give = resolve;
-          signal.addEventListener('abort', () => reject(new FinialError('cancelled', 'stopped')), { once: true });
         });
+        return orAbort(given, signal);
       };
       return { [Symbol.asyncIterator]: () => ({ next }) };
     },

@@ -1,4 +1,5 @@
 import type { Clock } from '../../common/clock.ts';
+import { linkSignals } from '../../common/linked-signal.ts';
 import type { CacheFeed } from '../cache/contract.ts';
 
 /** What ends a wait early: a workload asks for something that is not signed yet, or the server says that things changed. */
@@ -25,9 +26,9 @@ export function wakesOf(feed: Pick<CacheFeed, 'onDemand'>): Wakes {
     stop,
     hint: () => note('hint'),
     async wait(clock, ms, signal) {
-      const over = new AbortController();
       if (pending.size === 0) {
-        const sleep = clock.sleep(ms, AbortSignal.any([signal, over.signal]));
+        const over = linkSignals(signal);
+        const sleep = clock.sleep(ms, over.signal);
         await Promise.race([
           // The wait was broken off: by the signal, which the caller asks about, or by one of the wakes.
           sleep.catch(() => undefined),

@@ -1,6 +1,6 @@
 import type { Clock } from '../../common/clock.ts';
 import { FinialError } from '../../common/errors.ts';
-import { linkSignals } from '../linked-signal.ts';
+import { linkSignals } from '../../common/linked-signal.ts';
 
 /**
  * Runs `work` under a signal that aborts after `timeoutMs` of the clock, or with the caller's.

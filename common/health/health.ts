@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { FinialError, messageOf } from '../errors.ts';
 import type { Closable, Task } from '../lifecycle.ts';
+import { linkSignals } from '../linked-signal.ts';
 import type { Logger } from '../log/logger.ts';
 import { type HealthRecord, type HealthState, type Probe, probeAnswer, recordHealth } from './state.ts';
 
@@ -70,17 +71,16 @@ async function runCheck(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<{ readonly state: HealthState; readonly failure: string | undefined }> {
-  const done = new AbortController();
-  const linked = AbortSignal.any([signal, done.signal]);
-  const timeout = clock.sleep(TIMEOUT_MS, linked).then(() => {
+  const linked = linkSignals(signal);
+  const timeout = clock.sleep(TIMEOUT_MS, linked.signal).then(() => {
     throw new FinialError('deadline-exceeded', `no answer within ${TIMEOUT_MS / 1000} s`);
   });
   try {
-    return { state: await Promise.race([Promise.resolve(linked).then(check), timeout]), failure: undefined };
+    return { state: await Promise.race([Promise.resolve(linked.signal).then(check), timeout]), failure: undefined };
   } catch (error) {
     return { state: { live: false, ready: false, liveDetails: null, readyDetails: null }, failure: messageOf(error) };
   } finally {
-    done.abort();
+    linked.abort();
   }
 }
 

@@ -46,7 +46,7 @@ const GRACE_MS = 20_000;
 const GRACE_AFTER_FAULTS_MS = 60_000;
 /** A port that does not answer within this time is cut off: the kernel answers for a process that is busy or held. */
 const PROBE_MS = 1000;
-/** Bytes; SQLite writes more than this between two checkpoints. */
+/** Bytes; the write-ahead log alone takes four million between two checkpoints. */
 const LITTLE_SPACE = 8 * 1024 * 1024;
 
 export function newSupervision(context: SupervisionContext): Supervision {

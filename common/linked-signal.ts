@@ -1,7 +1,7 @@
 /** A signal that aborts with the first of several. */
 export interface LinkedSignal {
   readonly signal: AbortSignal;
-  /** Aborts this one alone. */
+  /** Aborts this one alone, which lets go of the others too. */
   abort(): void;
   /** Lets go of the others; to be called once nobody waits for the signal any more. */
   unlink(): void;
@@ -27,7 +27,14 @@ export function linkSignals(...signals: readonly (AbortSignal | undefined)[]): L
     unlink();
     own.abort(aborted.reason);
   }
-  return { signal: own.signal, abort: () => own.abort(), unlink };
+  return {
+    signal: own.signal,
+    abort() {
+      unlink();
+      own.abort();
+    },
+    unlink,
+  };
 }
 
 /** Runs `act` under a signal that aborts with the first of several. */
