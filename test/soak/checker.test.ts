@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { Entry__Output } from '../../proto/gen/spire/api/types/Entry.ts';
 import { issueCa, issueSvid, TEST_NOW } from '../support/pki.ts';
 import { newHistory } from './history.ts';
-import { checkAgents, type Tokens } from './nodes.ts';
+import { hasCode } from '../../common/errors.ts';
+import { newRandom } from '../fuzz/random.ts';
+import { checkAgents, checkTokens, type Tokens } from './nodes.ts';
 import { agentIdOf } from './node.ts';
 import type { Admin, ListedAgent } from './admin.ts';
 import { lateStream } from './workloads.ts';
@@ -197,6 +199,25 @@ describe('the checker of nodes', () => {
     expect(await check()).toEqual([expect.stringMatching(/^lost: the agent/)]);
     expect(await check('used', 'used')).toEqual([expect.stringMatching(/^doubled: an agent/)]);
     expect(await check('used', 'unused')).toEqual([expect.stringMatching(/^from nowhere: an agent/)]);
+  });
+});
+
+describe('the checker of join tokens', () => {
+  it('takes no answer for neither yes nor no', async () => {
+    const bundle = { ...emptyBundle(parseTrustDomain('example.org')) };
+    const roots = [{ certificate: issueCa().der, tainted: false }];
+    const tokens: Tokens = {
+      ...{ used: new Set(['used']), unused: new Set<string>() },
+      ...{ unanswered: new Set(['doubtful']), spent: new Set<string>() },
+    };
+    const findings = await checkTokens({
+      ...{ tokens, random: newRandom(1, 'tokens') },
+      admin: { bundle: async () => ({ ...bundle, x509Authorities: roots }) } as unknown as Admin,
+      // Nobody listens there.
+      site: { port: 1, isOutage: (error) => hasCode(error, 'unavailable') },
+    });
+    expect(findings).toEqual([]);
+    expect([[...tokens.unanswered], [...tokens.spent]]).toEqual([['doubtful'], []]);
   });
 });
 

@@ -179,32 +179,36 @@ export async function useToken(token: string, context: NodeContext): Promise<voi
 }
 
 /** A token that was used never works again, whatever happened since. Call it when nothing else attests. */
-export async function checkTokens(context: NodeContext): Promise<string[]> {
+export async function checkTokens(
+  context: Pick<NodeContext, 'admin' | 'random' | 'site' | 'tokens'>,
+): Promise<string[]> {
   const { admin, random, site, tokens } = context;
   const roots = (await admin.bundle()).x509Authorities.map(({ certificate }) => certificate);
   const findings: string[] = [];
-  const refused = async (token: string): Promise<boolean> => {
+  const attempt = async (token: string): Promise<'works' | 'refused' | 'no answer'> => {
     try {
       await attestNode(site, roots, token);
-      return false;
+      return 'works';
     } catch (error) {
-      if (!/join token does not exist or has already been used/.test(messageOf(error)) && !site.isOutage(error)) {
-        findings.push(`a used join token is refused in other words: ${messageOf(error)}`);
-      }
-      return true;
+      if (/join token does not exist or has already been used/.test(messageOf(error))) return 'refused';
+      if (site.isOutage(error)) return 'no answer';
+      findings.push(`a used join token is refused in other words: ${messageOf(error)}`);
+      return 'refused';
     }
   };
   const used = [...tokens.used, ...tokens.spent];
   for (const token of new Set([used.at(-1), used.length > 0 ? random.pick(used) : undefined])) {
-    if (token !== undefined && !(await refused(token))) findings.push('doubled: a used join token works again');
+    if (token !== undefined && (await attempt(token)) === 'works') {
+      findings.push('doubled: a used join token works again');
+    }
   }
-  // Whether it was used before or is now, from now on it is.
+  // Whether it was used before or is now, from now on it is; unless nobody can tell.
   const [doubtful] = tokens.unanswered;
-  if (doubtful !== undefined) {
-    const worksNow = !(await refused(doubtful));
-    if (!(await refused(doubtful))) findings.push('doubled: a join token works twice');
+  const outcome = doubtful === undefined ? 'no answer' : await attempt(doubtful);
+  if (doubtful !== undefined && outcome !== 'no answer') {
+    if ((await attempt(doubtful)) === 'works') findings.push('doubled: a join token works twice');
     tokens.unanswered.delete(doubtful);
-    tokens[worksNow ? 'used' : 'spent'].add(doubtful);
+    tokens[outcome === 'works' ? 'used' : 'spent'].add(doubtful);
   }
   return findings;
 }
