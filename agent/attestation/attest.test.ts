@@ -38,6 +38,7 @@ interface Bench {
 function memoryStore(): AgentStore {
   let data: AgentData = EMPTY_AGENT_DATA;
   return {
+    file: 'agent-data.json',
     get data() {
       return data;
     },

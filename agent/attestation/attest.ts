@@ -78,7 +78,7 @@ async function stored(deps: AttestationDependencies, signal: AbortSignal): Promi
     expiresAt: leaf?.notAfter,
     now: clock.now(),
   });
-  if (use.warning !== undefined) log.warn(use.warning);
+  if (use.warning !== undefined) log.warn(use.warning, { agent_data: storage.file });
   if (!use.usable || svid === undefined || key === undefined) return undefined;
   const identity = await identityOf(keyManager, key, { chain: svid, reattestable });
   return { identity, bundle: bundle === undefined ? await fetchBundle(deps, signal) : bundleOf(trustDomain, bundle) };

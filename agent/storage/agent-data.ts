@@ -79,6 +79,8 @@ export async function saveAgentData(dir: string, data: AgentData): Promise<void>
 
 /** The data of one folder for a running agent, whose parts each change what is theirs. */
 export interface AgentStore {
+  /** Where the data is, for those who have to look after it. */
+  readonly file: string;
   readonly data: AgentData;
   /** Changes the data; resolves when the change survives a crash. Changes run one after the other. */
   update(change: (data: AgentData) => AgentData): Promise<void>;
@@ -90,10 +92,12 @@ export interface AgentStore {
  * @throws FinialError `failed-precondition` as `loadAgentData` does, and when another process has the data open
  */
 export async function openAgentStore(dir: string): Promise<AgentStore> {
-  lockForProcess(path.join(dir, FILE_NAME), 'agent data');
+  const file = path.join(dir, FILE_NAME);
+  lockForProcess(file, 'agent data');
   let data = await loadAgentData(dir);
   const inTurn = oneAtATime();
   return {
+    file,
     get data() {
       return data;
     },

@@ -106,6 +106,6 @@ function read(journal: CaJournal): JournalEntries {
   try {
     return decodeJournal(journal.data);
   } catch (error) {
-    throw withContext(`unable to read CA journal record ${journal.rowId}`, error);
+    throw withContext(`unable to read CA journal record ${journal.rowId} (table ca_journals of the datastore)`, error);
   }
 }

@@ -124,7 +124,9 @@ describe('a database', () => {
     database.exec("UPDATE ca_journals SET data = x'0affff'");
     database.close();
     const before = readFileSync(inServer('keys.json'));
-    expect(await refused('spire-server')).toContain('unable to read CA journal record 1');
+    expect(await refused('spire-server')).toContain(
+      'unable to read CA journal record 1 (table ca_journals of the datastore)',
+    );
     expect(readFileSync(inServer('keys.json')).equals(before)).toBe(true);
   });
 
@@ -154,7 +156,11 @@ describe('agent files that do not belong together', () => {
     const before = site.agent.output.length;
     site.agent.start();
     await eventually('a warning', () =>
-      expect(site.agent.output.slice(before)).toMatch(/level=warning msg="Private key not recovered/),
+      expect(site.agent.output.slice(before)).toMatch(
+        new RegExp(
+          `level=warning msg="Private key not recovered.*agent_data=${path.join(home, 'agent', 'agent-data.json')}`,
+        ),
+      ),
     );
     await site.agent.stop();
   });
