@@ -1,7 +1,7 @@
 import { backoffDelay, exponential } from '../common/backoff.ts';
 import type { Clock } from '../common/clock.ts';
 import { makeDataDir } from '../common/data-dir.ts';
-import { messageOf, withContext } from '../common/errors.ts';
+import { FinialError, messageOf, withContext } from '../common/errors.ts';
 import { createHealth, healthTask } from '../common/health/health.ts';
 import { CloseStack, type Running, supervise, type Task } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log/logger.ts';
@@ -267,6 +267,7 @@ async function rejected(
     kind === 'banned'
       ? 'Agent is banned: removing SVID and shutting down'
       : 'Agent needs to re-attest: removing SVID and shutting down';
-  log.error(why, { error: messageOf(error) });
+  const reason = error instanceof FinialError ? error.denial : undefined;
+  log.error(why, { error: messageOf(error), reason, svid_expires_at: new Date(current.notAfter).toISOString() });
   throw error;
 }

@@ -113,6 +113,16 @@ describe('the connection to the server', () => {
   });
 
   it.each([
+    ['not yet valid', { notBefore: now + 1_800_000, notAfter: now + 3_600_000 }],
+    ['expired', { notBefore: now - 60_000, notAfter: now - 30_000 }],
+  ])('makes whoever sees a certificate that is %s look at the clock', async (_what, validity) => {
+    const server = await serve(issueSvid(ca, 'spiffe://example.org/spire/server', validity));
+    const refused = bundleFrom(server.address, [ca.der]);
+    await expect(refused).rejects.toThrow(/certificate .*; are the clocks of this machine and of the server right\?$/);
+    await server.close();
+  });
+
+  it.each([
     ['the bundle', [ca.der]],
     ['insecure bootstrap', 'insecure' as const],
   ])('names the address where nobody answers, under %s', async (_what, roots) => {

@@ -70,6 +70,9 @@ function serverIdProblem(leaf: Buffer, trustDomain: TrustDomain): Error | undefi
 const UNTRUSTED =
   /unable to get (local )?issuer certificate|self[- ]signed certificate|unable to verify the first certificate|certificate signature failure/i;
 
+/** OpenSSL's words for a certificate of the past or the future. */
+const UNTIMELY = /certificate (is not yet valid|has expired)/;
+
 /**
  * A failed call with the address that was called. A server that the bundle does not vouch for is said in the words that
  * scripts and the reference look for.
@@ -82,7 +85,10 @@ export function serverError(address: string, thrown: unknown): FinialError {
     const advice = 'the trust bundle of this agent is not the one of that server';
     return new FinialError('unavailable', `server at ${address} is not trusted: ${why}; ${advice}`, { cause: error });
   }
-  return withContext(`cannot reach the server at ${address}`, error);
+  const inContext = withContext(`cannot reach the server at ${address}`, error);
+  if (!UNTIMELY.test(error.message)) return inContext;
+  const advice = 'are the clocks of this machine and of the server right?';
+  return new FinialError('unavailable', `${inContext.message}; ${advice}`, { cause: error });
 }
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;

@@ -15,6 +15,7 @@ import type { CacheFeed, HeldX509Svid } from '../cache/contract.ts';
 import type { AgentEntry, AgentIdentity, ServerClient } from '../server-client/contract.ts';
 import type { SyncDependencies } from './contract.ts';
 import { synchronisation } from './sync.ts';
+import { recordingLogger } from '../../test/support/server-api.ts';
 
 const trustDomain = parseTrustDomain('example.org');
 const HOUR_MS = 3_600_000;
@@ -312,6 +313,25 @@ describe('synchronisation', () => {
     const ended = running.catch((error: unknown) => error);
     await clock.advance(120_000);
     expect(await ended).toMatchObject({ message: 'rejected: banned' });
+  });
+
+  it('says so when the clock is behind its own SVID, since the errors that come of it do not', async () => {
+    const { clock, deps, state } = await world([entry('a')]);
+    const { lines, log } = recordingLogger();
+    const stop = new AbortController();
+    const running = synchronisation({ ...deps, log }).run(stop.signal);
+    state.refuse = new FinialError('unavailable', 'read ECONNRESET');
+    await clock.advance(10_000);
+    expect(lines.at(-1)).toMatchObject({ message: 'Synchronize failed' });
+    expect(lines.at(-1)?.fields).not.toHaveProperty('clock');
+    clock.jump(Date.UTC(2025, 11, 31));
+    await clock.advance(30_000);
+    expect(lines.at(-1)).toMatchObject({
+      message: 'Synchronize failed',
+      fields: { clock: "behind: this agent's own SVID is valid from 2025-12-31T23:59:50.000Z" },
+    });
+    stop.abort();
+    await running;
   });
 
   it('learns of new entries at the usual pace while its own SVID cannot be renewed', async () => {

@@ -16,6 +16,12 @@ const IDLE_MS = 5000;
 /** Between synchronisations at the server's hint, so that a burst of changes is not a burst of those. */
 const BETWEEN_HINTED_MS = 250;
 
+/** No server takes an SVID before its time, and the errors that come of it name anything but the clock. */
+function clockBehind({ notBefore }: AgentIdentity, now: number): { readonly clock?: string } {
+  if (now >= notBefore) return {};
+  return { clock: `behind: this agent's own SVID is valid from ${new Date(notBefore).toISOString()}` };
+}
+
 /** Keeps the agent's entries, bundles and SVIDs up to date, and its own identity valid. */
 export function synchronisation(deps: SyncDependencies): Sync {
   const { client, clock, config, feed, identity, log, random } = deps;
@@ -40,7 +46,7 @@ export function synchronisation(deps: SyncDependencies): Sync {
     } catch (error) {
       if (signal.aborted) return undefined;
       const kind = kindOfFailure(error);
-      log.error(whenItFails, { error });
+      log.error(whenItFails, { error, ...clockBehind(identity.current, clock.now()) });
       if (kind !== 'retry') adopt(await deps.rejected(kind, error, signal));
       return { error };
     }

@@ -32,7 +32,8 @@ async function keysInFile(file: string, log: Logger): Promise<KeyManager> {
   // Each of two processes would write its own keys over those of the other.
   lockForProcess(file, 'keys file');
   const keys = await readKeyFile(file);
-  if (keys.size === 0) log.warn('Keys file holds no keys; new ones will be made', { path: file });
+  // As on a first start. Whoever holds what the keys belonged to warns of their loss.
+  if (keys.size === 0) log.info('Keys file holds no keys; new ones will be made', { path: file });
   return keysInProcess({ keys, persist: (keys) => writeKeyFile(file, keys) });
 }
 

@@ -117,7 +117,7 @@ describe('damaged files', () => {
     const keys = readFileSync(inServer('keys.json'));
     rmSync(inServer('keys.json'));
     await site.startServer();
-    expect(site.server.output).toMatch(/level=warning msg="Keys file holds no keys.*keys\.json/);
+    expect(site.server.output).toMatch(/level=info msg="Keys file holds no keys.*keys\.json/);
     expect(site.server.output).toMatch(
       /level=warning msg="The datastore has CA journals but the KeyManager has no keys/,
     );

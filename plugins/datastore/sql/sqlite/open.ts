@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import {
+  CompiledQuery,
   Kysely,
   type LogEvent,
   SqliteAdapter,
@@ -19,6 +20,7 @@ import type { Tables } from '../tables.ts';
 import { openConnection, pragma, type SqliteConnection } from './connection.ts';
 import { SqliteDriver, type SqliteDriverOptions } from './driver.ts';
 import { fromSqlite, namingFile } from './errors.ts';
+import { groupedWrites } from './grouped-writes.ts';
 import { parseSqliteLocation, type SqliteLocation } from './location.ts';
 import { migrateSqlite } from './migrate.ts';
 import { sqliteValues } from './time.ts';
@@ -26,7 +28,7 @@ import { sqliteValues } from './time.ts';
 /** While opening, a lock of another process is waited for inside SQLite; afterwards by the driver, without blocking. */
 const OPENING_BUSY_TIMEOUT_MS = 5000;
 const READER_BUSY_TIMEOUT_MS = 20;
-/** After so long, transactions let other work of the process run. */
+/** After so long, reads let other work of the process run. */
 const TURN_MS = 10;
 
 /** Which database to open, and how patiently. */
@@ -155,22 +157,33 @@ function logStatement(log: Logger, event: LogEvent): void {
 function toSqlDatabase(writes: Kysely<Tables>, reads: Kysely<Tables>, opened: CloseStack, clock: Clock): SqlDatabase {
   let closed = false;
   let turn = clock.steady();
-  const run = async <T>(on: Kysely<Tables>, work: (tx: Transaction<Tables>) => Promise<T>): Promise<T> => {
+  const requireOpen = (): void => {
     if (closed) throw sqlError('unavailable', 'the datastore is closed');
-    // Nothing below waits for the outside, so a request with many transactions would shut out timers and sockets.
-    if (clock.steady() - turn > TURN_MS) {
-      await pause();
-      turn = clock.steady();
-    }
-    return on.transaction().execute(work);
   };
+  const grouped = groupedWrites<Transaction<Tables>>({
+    transaction: (work) => writes.transaction().execute(work),
+    execute: async (tx, statement) => void (await tx.executeQuery(CompiledQuery.raw(statement))),
+    steady: () => clock.steady(),
+  });
   return {
     values: sqliteValues,
-    read: (work) => run(reads, work),
-    write: (work) => run(writes, work),
+    async read(work) {
+      requireOpen();
+      // Nothing below waits for the outside, so a request with many transactions would shut out timers and sockets.
+      if (clock.steady() - turn > TURN_MS) {
+        await pause();
+        turn = clock.steady();
+      }
+      return reads.transaction().execute(work);
+    },
+    async write(work) {
+      requireOpen();
+      return grouped.write(work);
+    },
     async close() {
       if (closed) return;
       closed = true;
+      await grouped.idle();
       await reads.destroy();
       await writes.destroy();
       await opened.close();
