@@ -183,7 +183,7 @@ describe('the checker of rotations', () => {
 describe('the checker of nodes', () => {
   const tokens: Tokens = {
     ...{ used: new Set(['used']), unused: new Set(['unused']) },
-    ...{ unanswered: new Set(), spent: new Set() },
+    ...{ unanswered: new Set(), given: new Set(), spent: new Set() },
   };
   const check = (...names: readonly string[]): Promise<string[]> => {
     const agents = names.map((name) => ({ id: agentIdOf(name), serial: '1' }));
@@ -208,7 +208,7 @@ describe('the checker of join tokens', () => {
     const roots = [{ certificate: issueCa().der, tainted: false }];
     const tokens: Tokens = {
       ...{ used: new Set(['used']), unused: new Set<string>() },
-      ...{ unanswered: new Set(['doubtful']), spent: new Set<string>() },
+      ...{ unanswered: new Set(['doubtful']), given: new Set<string>(), spent: new Set<string>() },
     };
     const findings = await checkTokens({
       ...{ tokens, random: newRandom(1, 'tokens') },
@@ -224,7 +224,13 @@ describe('the checker of join tokens', () => {
 describe('the checker of serial numbers', () => {
   const ca = issueCa();
   const id = agentIdOf('used');
-  const tokens: Tokens = { used: new Set(['used']), unused: new Set(), unanswered: new Set(), spent: new Set() };
+  const tokens: Tokens = {
+    used: new Set(['used']),
+    unused: new Set(),
+    unanswered: new Set(),
+    given: new Set(),
+    spent: new Set(),
+  };
   const sightings = newSightings();
   for (const serialNumber of [10n, 255n, 12n]) {
     sightings.x509('agent', [issueSvid(ca, id, { serialNumber }).der], TEST_NOW, [ca.der]);

@@ -128,7 +128,9 @@ function newParts(site: Site, seed: number, report: (finding: string) => void, s
   const admin = newAdmin(site, signal);
   const ledger = newLedger();
   const sightings = newSightings();
-  const tokens: Tokens = { unused: new Set(), used: new Set(), unanswered: new Set(), spent: new Set() };
+  const tokens: Tokens = {
+    ...{ unused: new Set(), used: new Set(), unanswered: new Set(), given: new Set(), spent: new Set() },
+  };
   const { turn } = gate;
   const nodeContext: NodeContext = {
     ...{ site, admin, tokens, sightings, report, turn, signal },

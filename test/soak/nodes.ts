@@ -14,6 +14,8 @@ export interface Tokens {
   readonly used: Set<string>;
   /** An attestation with it had no answer. */
   readonly unanswered: Set<string>;
+  /** In the hands of the agent's process, which may or may not get to use it. */
+  readonly given: Set<string>;
   /** Used up without an acknowledged attestation: it may have an agent, and must never work again. */
   readonly spent: Set<string>;
 }

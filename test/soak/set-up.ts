@@ -27,7 +27,10 @@ export async function attestAgentOf(site: Site, admin: Admin, tokens: Tokens): P
   const { x509Authorities } = await admin.bundle();
   writeFileSync(site.at('bundle.pem'), certificatesToPem(x509Authorities.map(({ certificate }) => certificate)));
   const token = await createToken(admin, AGENT_NODE);
-  tokens.spent.add(token);
+  // The process that had the last one is gone: whether that was used shows when it is tried.
+  for (const before of tokens.given) tokens.unanswered.add(before);
+  tokens.given.clear();
+  tokens.given.add(token);
   rmSync(site.at('agent', 'agent-data.json'), { force: true });
   site.agent.start(['-joinToken', token]);
 }

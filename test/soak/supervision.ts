@@ -2,8 +2,9 @@ import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
 import net from 'node:net';
 import { loadAgentData } from '../../agent/storage/agent-data.ts';
 import { messageOf } from '../../common/errors.ts';
-import { parseCertificate } from '../../spiffe/x509/certificate.ts';
+import { parseCertificate, spiffeIdOf } from '../../spiffe/x509/certificate.ts';
 import { type Admin, eventually } from './admin.ts';
+import { agentIdOf } from './node.ts';
 import type { Tokens } from './nodes.ts';
 import type { Site, Victim } from './processes.ts';
 import { attestAgentOf } from './set-up.ts';
@@ -77,8 +78,14 @@ export function newSupervision(context: SupervisionContext): Supervision {
     try {
       const { svid } = existsSync(site.at('agent')) ? await loadAgentData(site.at('agent')) : {};
       if (svid?.[0] !== undefined) {
-        svidEnds = parseCertificate(svid[0]).notAfter;
+        const leaf = parseCertificate(svid[0]);
+        svidEnds = leaf.notAfter;
         for (const finding of sightings.x509('agent', svid, Math.min(Date.now(), svidEnds))) report(finding);
+        for (const token of tokens.given) {
+          if (agentIdOf(token) !== spiffeIdOf(leaf)) continue;
+          tokens.given.delete(token);
+          tokens.used.add(token);
+        }
       }
     } catch (error) {
       report(`lost: the agent's data: ${messageOf(error)}`);
