@@ -37,7 +37,9 @@ export function ecKey(curve: keyof typeof CURVES, name: string): FuzzKey {
 
 /** Always the same: making one from numbers takes too long. */
 export function rsaKey(): FuzzKey {
-  const { pkcs8 } = JSON.parse(readFileSync(path.join(CHECKOUT, 'test/fuzz/rsa-key.json'), 'utf8')) as { pkcs8: string };
+  const { pkcs8 } = JSON.parse(readFileSync(path.join(CHECKOUT, 'test/fuzz/rsa-key.json'), 'utf8')) as {
+    pkcs8: string;
+  };
   return keyOf(Buffer.from(pkcs8, 'base64'));
 }
 

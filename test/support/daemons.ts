@@ -62,20 +62,29 @@ export async function run(program: string, args: readonly string[], options: Run
   return { code, out, err };
 }
 
+/** How a daemon is run otherwise than usual. */
+export interface DaemonOptions {
+  /** How many files it may have open; needs prlimit(1). */
+  readonly descriptors?: number;
+  /** Added to its environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** A server or an agent as a process, with its output collected. */
 export class Daemon {
   readonly #program: string;
   readonly #args: readonly string[];
   readonly #before: readonly string[];
+  readonly #env: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
   #output = '';
   #readyAt = Number.POSITIVE_INFINITY;
   readonly #floods: { readonly from: number; to: number; readonly longestMs: number }[] = [];
 
-  /** @param descriptors how many files the process may have open; needs prlimit(1) */
-  constructor(program: string, args: readonly string[], descriptors?: number) {
+  constructor(program: string, args: readonly string[], { descriptors, env = {} }: DaemonOptions = {}) {
     this.#program = program;
     this.#args = args;
+    this.#env = env;
     this.#before = descriptors === undefined ? [] : ['prlimit', `--nofile=${descriptors}:${descriptors}`];
   }
 
@@ -85,7 +94,7 @@ export class Daemon {
     const command = [...this.#before, ...node, bin(this.#program), ...this.#args, ...more];
     const child = spawn(command[0] ?? '', command.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-      env: { ...process.env, ...monitor.env },
+      env: { ...process.env, ...this.#env, ...monitor.env },
     });
     killAtExit(child);
     this.#readyAt = Number.POSITIVE_INFINITY;
@@ -155,14 +164,19 @@ export class Daemon {
   }
 }
 
-/** Asks until `attempt` no longer throws. */
-export async function eventually<T>(what: string, attempt: () => Promise<T> | T): Promise<T> {
-  const deadline = Date.now() + PATIENCE_MS;
+/**
+ * Asks until `attempt` no longer throws.
+ *
+ * @param patienceMs more than the usual for what comes about by a slow timer
+ */
+export async function eventually<T>(what: string, attempt: () => Promise<T> | T, patienceMs = PATIENCE_MS): Promise<T> {
+  const deadline = performance.now() + patienceMs;
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
-      if (Date.now() > deadline) throw new Error(`${what} did not come about: ${String(error)}`, { cause: error });
+      if (performance.now() > deadline)
+        throw new Error(`${what} did not come about: ${String(error)}`, { cause: error });
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
@@ -190,13 +204,11 @@ async function isFree(port: number): Promise<boolean> {
   return free;
 }
 
-export interface SiteOptions {
+export interface SiteOptions extends DaemonOptions {
   /** Lines for the `server` block. */
   readonly server?: string;
   /** Lines for the `agent` block. */
   readonly agent?: string;
-  /** How many files each of the processes may have open. */
-  readonly descriptors?: number;
 }
 
 /** A server and an agent with files of their own below a folder. */
@@ -229,8 +241,8 @@ export async function makeSite(folder: string, options: SiteOptions = {}): Promi
   writeFileSync(at('agent.conf'), agentConfig(at, port, options.agent ?? ''));
   const serverSocket = at('private', 'api.sock');
   const agentSocket = at('public', 'api.sock');
-  const server = new Daemon('spire-server', ['run', '-config', at('server.conf')], options.descriptors);
-  const agent = new Daemon('spire-agent', ['run', '-config', at('agent.conf')], options.descriptors);
+  const server = new Daemon('spire-server', ['run', '-config', at('server.conf')], options);
+  const agent = new Daemon('spire-agent', ['run', '-config', at('agent.conf')], options);
   const serverCommand = (...args: string[]) => run('spire-server', [...args, '-socketPath', serverSocket]);
   const agentCommand = (...args: string[]) => run('spire-agent', [...args, '-socketPath', agentSocket]);
   const healthy = async (what: 'server' | 'agent', daemon: Daemon, command: typeof serverCommand): Promise<void> => {
