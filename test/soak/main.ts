@@ -170,5 +170,12 @@ function alwaysEndWithVerdict(): void {
   });
 }
 
+/** What keeps the process then was left behind by a scenario, and is named. */
+const LEAVING_MS = 10_000;
+
 alwaysEndWithVerdict();
 process.exitCode = await main(process.argv.slice(2));
+setTimeout(() => {
+  console.error(`left behind: ${process.getActiveResourcesInfo().join(', ')}`);
+  process.exit();
+}, LEAVING_MS).unref();
