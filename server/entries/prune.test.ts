@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { addNode, type Harness, id, newEntry, openHarness, recordingLogger } from '../../test/support/server-api.ts';
-import { pruneEvents } from './prune.ts';
+import { pruneEntries, pruneEvents } from './prune.ts';
 
 const HOUR_MS = 3_600_000;
 const agent = id('/spire/agent/test/one');
@@ -25,6 +25,26 @@ const write = async (name: string): Promise<void> => {
   await harness.store.entries.create({ ...newEntry({ spiffeId: id(`/${name}`) }), id: name });
   await addNode(harness.store, agent);
 };
+
+describe('pruning of entries', () => {
+  it('deletes those that expired, and leaves it to the datastore to tell of each', async () => {
+    const { clock, store } = harness;
+    const { log, lines } = recordingLogger();
+    const seconds = Math.floor(clock.now() / 1000);
+    for (const [name, expiresAt] of [
+      ['never', 0],
+      ['soon', seconds + 60],
+      ['later', seconds + 6000],
+    ] as const) {
+      await store.entries.create({ ...newEntry({ spiffeId: id(`/${name}`) }), id: name, expiresAt });
+    }
+    void pruneEntries({ ...store, clock, log })(stop.controller.signal);
+    await clock.advance(HOUR_MS / 4);
+    const left = async (): Promise<string[]> => (await store.entries.list({})).entries.map((entry) => entry.id);
+    await expect.poll(left, { timeout: 10_000, interval: 5 }).toEqual(['never', 'later']);
+    expect(lines).toEqual([]);
+  });
+});
 
 describe('pruning of events', () => {
   it('deletes both kinds, every half of the age at which they go', async () => {

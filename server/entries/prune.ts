@@ -6,7 +6,7 @@ import type { EntryStore, EventLog } from '../../plugins/datastore/sql/contract.
 
 const INTERVAL_MS = 5 * 60_000;
 
-/** Deletes entries that have expired. Until then they are still served, as in the reference. */
+/** Deletes entries that have expired; the datastore tells the log of each. Until then they are served, as in the reference. */
 export function pruneEntries(deps: {
   readonly entries: Pick<EntryStore, 'prune'>;
   readonly clock: Clock;
@@ -16,14 +16,7 @@ export function pruneEntries(deps: {
   return (signal) =>
     every(INTERVAL_MS, clock, signal, async () => {
       try {
-        const pruned = await entries.prune(unixSeconds(clock));
-        for (const entry of pruned) {
-          log.info('Pruned an expired registration', {
-            entry_id: entry.id,
-            spiffe_id: entry.spiffeId,
-            parent_id: entry.parentId,
-          });
-        }
+        await entries.prune(unixSeconds(clock));
       } catch (error) {
         log.error('Failed pruning registration entries', { error });
       }

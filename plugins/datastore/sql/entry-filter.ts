@@ -93,7 +93,8 @@ async function rowsWith(tx: Queries, selector: Selector): Promise<number> {
   return Number(rows);
 }
 
-function ownersOf(eb: EntryExpressions, selectors: readonly Selector[]) {
+/** The row ids of the entries that have one of the selectors, to be looked up in its index. */
+export function ownersOf(eb: EntryExpressions, selectors: readonly Selector[]) {
   return eb
     .selectFrom('selectors')
     .select('registered_entry_id')

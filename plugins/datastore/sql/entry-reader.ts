@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely';
 import type { Logger } from '../../../common/log/logger.ts';
-import { parseSpiffeId } from '../../../spiffe/id.ts';
+import { parseSpiffeId, type SpiffeId } from '../../../spiffe/id.ts';
 import type { Entry } from '../../../spiffe/registration/entry.ts';
 import type { Selector } from '../../../spiffe/selector.ts';
 import { parseTrustDomain, type TrustDomain } from '../../../spiffe/trust-domain.ts';
@@ -62,10 +62,14 @@ export function entryReader(values: ColumnValues, log: Logger): EntryReader {
     for (const row of await trustDomainsOf(tx, ids)) {
       trustDomains.add(row.registered_entry_id, parseTrustDomain(row.trust_domain));
     }
+    const parentOf = parentReader();
     const entries: Entry[] = [];
     for (const row of rows) {
       try {
-        entries.push(toEntry(row, values, selectors.of(row.id), dnsNames.of(row.id), trustDomains.of(row.id)));
+        const parentId = parentOf(row);
+        const federatesWith = trustDomains.of(row.id);
+        const parts = { parentId, selectors: selectors.of(row.id), dnsNames: dnsNames.of(row.id), federatesWith };
+        entries.push(toEntry(row, values, parts));
       } catch (error) {
         log.error('Stored registration entry is malformed', { entry_id: row.entry_id, error });
       }
@@ -99,26 +103,34 @@ class Groups<T> {
   }
 }
 
+/** Reads the parent IDs of many rows, each ID once: a parent has many entries. */
+function parentReader(): (row: EntryRow) => SpiffeId {
+  const known = new Map<string | null, SpiffeId>();
+  return ({ parent_id: text }) => {
+    const parentId = known.get(text) ?? parseSpiffeId(text ?? '');
+    known.set(text, parentId);
+    return parentId;
+  };
+}
+
 function toEntry(
   row: EntryRow,
   values: ColumnValues,
-  selectors: readonly Selector[],
-  dnsNames: readonly string[],
-  federatesWith: readonly TrustDomain[],
+  parts: Pick<Entry, 'parentId' | 'selectors' | 'dnsNames' | 'federatesWith'>,
 ): Entry {
   const attributes = row.additional_attributes;
   return {
     id: row.entry_id ?? '',
     spiffeId: parseSpiffeId(row.spiffe_id ?? ''),
-    parentId: parseSpiffeId(row.parent_id ?? ''),
-    selectors,
+    parentId: parts.parentId,
+    selectors: parts.selectors,
     x509SvidTtl: row.ttl ?? 0,
     jwtSvidTtl: row.jwt_svid_ttl ?? 0,
-    federatesWith,
+    federatesWith: parts.federatesWith,
     admin: Boolean(row.admin),
     downstream: Boolean(row.downstream),
     expiresAt: row.expiry ?? 0,
-    dnsNames,
+    dnsNames: parts.dnsNames,
     revisionNumber: row.revision_number ?? 0,
     storeSvid: Boolean(row.store_svid),
     hint: row.hint ?? '',

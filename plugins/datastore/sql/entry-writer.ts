@@ -1,11 +1,12 @@
 import { sql, type Updateable } from 'kysely';
 import type { SpiffeId } from '../../../spiffe/id.ts';
 import type { Entry } from '../../../spiffe/registration/entry.ts';
+import type { Selector } from '../../../spiffe/selector.ts';
 import type { ChangingQueries, StoreContext } from './changes.ts';
 import type { EntryField, NewEntry } from './contract.ts';
 import type { ColumnValues, Queries } from './database.ts';
 import { type EntryParts, entryParts } from './entry-parts.ts';
-import { hasExactly } from './entry-filter.ts';
+import { hasExactly, ownersOf } from './entry-filter.ts';
 import type { EntryReader, EntryRow } from './entry-reader.ts';
 import { attributesColumn, requireOneType, validateNewEntry, validateUpdate } from './entry-validation.ts';
 import { notFound, sqlError } from './errors.ts';
@@ -92,25 +93,39 @@ export function entryWriter(context: Pick<StoreContext, 'database' | 'newId'>, r
     },
 
     async deleteJoinTokenAliases(write, nodeId) {
-      const rows = await write.tx
-        .selectFrom('registered_entries')
-        .selectAll()
-        .where('parent_id', '=', nodeId)
-        .where((eb) => hasExactly(eb, [{ type: 'spiffe_id', value: nodeId }]))
-        .execute();
+      const rows = await aliasRows(write.tx, context.database.values, nodeId);
       return rows.length === 0 ? [] : deleteRows(write, rows, await reader.hydrate(write.tx, rows));
     },
   };
 }
 
-function expiredRows(tx: Queries, expiresBefore: number, limit: number): Promise<readonly EntryRow[]> {
+/**
+ * In the order of the index on expiry, so that the entries that do not expire, which all have 0 there, are passed over
+ * unread; the few that were made expired have less.
+ */
+async function expiredRows(tx: Queries, expiresBefore: number, limit: number): Promise<readonly EntryRow[]> {
+  const between = (from: number, to: number, most: number): Promise<EntryRow[]> =>
+    tx
+      .selectFrom('registered_entries')
+      .selectAll()
+      .where('expiry', '>=', from)
+      .where('expiry', '<', to)
+      .orderBy('expiry')
+      .limit(most)
+      .execute();
+  const below = await between(Number.MIN_SAFE_INTEGER, Math.min(0, expiresBefore), limit);
+  return below.length === limit ? below : [...below, ...(await between(1, expiresBefore, limit - below.length))];
+}
+
+/** Found by the selector: the node may be the parent of any number of other entries. */
+function aliasRows(tx: Queries, values: ColumnValues, nodeId: SpiffeId): Promise<readonly EntryRow[]> {
+  const selector: Selector = { type: 'spiffe_id', value: nodeId };
   return tx
     .selectFrom('registered_entries')
     .selectAll()
-    .where('expiry', '!=', 0)
-    .where('expiry', '<', expiresBefore)
-    .orderBy('id')
-    .limit(limit)
+    .where((eb) => eb('id', 'in', ownersOf(eb, [selector])))
+    .where((eb) => eb(values.unindexed(eb.ref('parent_id')), '=', nodeId))
+    .where((eb) => hasExactly(eb, [selector]))
     .execute();
 }
 

@@ -2,10 +2,14 @@ import { FinialError } from '../../../common/errors.ts';
 import { change, type StoreContext } from './changes.ts';
 import type { JoinTokenStore } from './contract.ts';
 import type { EntryWriter } from './entry-writer.ts';
+import { template } from './templates.ts';
 
 /** Join tokens in SQL. */
 export function joinTokenStore(context: StoreContext, entries: EntryWriter): JoinTokenStore {
   const { values } = context.database;
+  const find = template([''], (tx, token) =>
+    tx.selectFrom('join_tokens').select(['id', 'expiry']).where('token', '=', token),
+  );
   return {
     create: ({ token, expiresAt }, alias) =>
       change(context, async (write) => {
@@ -22,11 +26,7 @@ export function joinTokenStore(context: StoreContext, entries: EntryWriter): Joi
 
     consume: (token) =>
       change(context, async ({ tx }) => {
-        const row = await tx
-          .selectFrom('join_tokens')
-          .select(['id', 'expiry'])
-          .where('token', '=', token)
-          .executeTakeFirst();
+        const [row] = await find(tx, token);
         if (row === undefined) return undefined;
         // Where a database lets two transactions read the row, only one of them deletes it.
         const { numDeletedRows } = await tx

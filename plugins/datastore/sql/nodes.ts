@@ -13,6 +13,7 @@ import { type NodeCondition, nodeCondition } from './node-filter.ts';
 import type { NodeReader, NodeRow } from './node-reader.ts';
 import { countInSteps, parseToken, type Range, type Rows, scan } from './paging.ts';
 import type { Count, DbTime, NodeTable } from './tables.ts';
+import { insertTemplate } from './templates.ts';
 
 type NodeChange = Parameters<NodeStore['update']>[1];
 
@@ -20,6 +21,7 @@ type NodeChange = Parameters<NodeStore['update']>[1];
 export function nodeStore(context: StoreContext, reader: NodeReader, entries: EntryWriter): NodeStore {
   const { database, changes, log } = context;
   const { values } = database;
+  const save = attestedWriter(values, reader);
   const maxId = (): Promise<number> => database.read((tx) => highestId(tx));
 
   return {
@@ -48,7 +50,7 @@ export function nodeStore(context: StoreContext, reader: NodeReader, entries: En
       }),
     ),
 
-    attested: (node) => change(context, (write) => saveAttested(write, values, reader, node)),
+    attested: (node) => change(context, (write) => save(write, node)),
 
     update: (id, wanted) =>
       change(context, async (write) => {
@@ -76,6 +78,17 @@ export function nodeStore(context: StoreContext, reader: NodeReader, entries: En
   };
 }
 
+/** Stands in for a row where only the names of its columns count. */
+const NO_NODE = {
+  spiffe_id: '',
+  data_type: '',
+  agent_version: '',
+  serial_number: '',
+  new_serial_number: '',
+  new_expires_at: null,
+  can_reattest: false,
+};
+
 /** So many nodes are kept between two changes of the database. */
 const MAX_KEPT = 10_000;
 
@@ -100,34 +113,37 @@ function untilChanged(database: SqlDatabase, read: NodeStore['get']): NodeStore[
   };
 }
 
-/** Inserts or updates the node and replaces its selectors. */
-async function saveAttested(
-  write: ChangingQueries,
+/** Inserts or updates nodes and replaces their selectors. */
+function attestedWriter(
   values: ColumnValues,
   reader: NodeReader,
-  node: Parameters<NodeStore['attested']>[0],
-): Promise<void> {
-  const time = values.time(write.now);
-  const row = await reader.row(write.tx, node.id);
-  const attested = {
-    serial_number: node.serialNumber,
-    expires_at: values.time(node.expiresAt * 1000),
-    new_serial_number: '',
-    new_expires_at: null,
-    can_reattest: node.canReattest,
-    updated_at: time,
+): (write: ChangingQueries, node: Parameters<NodeStore['attested']>[0]) => Promise<void> {
+  const insert = insertTemplate('attested_node_entries', {
+    ...NO_NODE,
+    expires_at: values.time(0),
+    updated_at: values.time(0),
+    created_at: values.time(0),
+  });
+  return async (write, node) => {
+    const time = values.time(write.now);
+    const row = await reader.row(write.tx, node.id);
+    const attested = {
+      serial_number: node.serialNumber,
+      expires_at: values.time(node.expiresAt * 1000),
+      new_serial_number: '',
+      new_expires_at: null,
+      can_reattest: node.canReattest,
+      updated_at: time,
+    };
+    if (row === undefined) {
+      const identity = { spiffe_id: node.id, data_type: node.attestationType, agent_version: '', created_at: time };
+      await insert(write.tx, { ...identity, ...attested });
+    } else {
+      await write.tx.updateTable('attested_node_entries').set(attested).where('id', '=', row.id).execute();
+    }
+    await replaceSelectors(write.tx, time, node.id, await reader.selectors(write.tx, node.id), node.selectors);
+    await write.nodesChanged([node.id]);
   };
-  if (row === undefined) {
-    const identity = { spiffe_id: node.id, data_type: node.attestationType, agent_version: '', created_at: time };
-    await write.tx
-      .insertInto('attested_node_entries')
-      .values({ ...identity, ...attested })
-      .execute();
-  } else {
-    await write.tx.updateTable('attested_node_entries').set(attested).where('id', '=', row.id).execute();
-  }
-  await replaceSelectors(write.tx, time, node.id, await reader.selectors(write.tx, node.id), node.selectors);
-  await write.nodesChanged([node.id]);
 }
 
 /** @throws FinialError `not-found` */

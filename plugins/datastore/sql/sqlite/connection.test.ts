@@ -37,6 +37,22 @@ describe('a connection', () => {
     connection.close();
   });
 
+  it('reads columns that another process has added since, each by its name', () => {
+    const file = path();
+    const connection = openConnection(file, { busyTimeoutMs: 100 });
+    connection.exec("CREATE TABLE kept (id integer primary key, name text); INSERT INTO kept VALUES (1, 'a')");
+    const select = connection.prepare('SELECT * FROM kept');
+    expect(select.all()).toEqual([{ id: 1, name: 'a' }]);
+    const other = openConnection(file, { busyTimeoutMs: 100 });
+    other.exec("ALTER TABLE kept ADD COLUMN data blob; UPDATE kept SET data = x'0102'");
+    const row = { id: 1, name: 'a', data: Buffer.from([1, 2]) };
+    expect([select.all(), select.get(), ...select.iterate()]).toEqual([[row], row, row]);
+    other.exec('ALTER TABLE kept DROP COLUMN name');
+    expect(select.all()).toEqual([{ id: 1, data: row.data }]);
+    other.close();
+    connection.close();
+  });
+
   it('rolls back a transaction that throws, and keeps one that does not', () => {
     const connection = openConnection(':memory:', { busyTimeoutMs: 100 });
     connection.exec('CREATE TABLE kept (id integer)');

@@ -64,6 +64,58 @@ export function immediately(connection: SqliteConnection, work: () => void): voi
   }
 }
 
+/** A row as an array, which both engines make much faster than an object. */
+type Values = readonly unknown[];
+
+/** What the statements of both engines have in common when they give arrays. */
+interface ValuesStatement {
+  all(...parameters: readonly unknown[]): Values[];
+  get(...parameters: readonly unknown[]): Values | undefined;
+  iterate(...parameters: readonly unknown[]): Iterable<Values>;
+  run(...parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint };
+  columns(): readonly { readonly name: string; readonly type: string | null }[];
+}
+
+/**
+ * Rows as objects that are quick to read: of those that the engines make themselves, better-sqlite3 takes long to make
+ * them, and every access to one of `node:sqlite`, which has no prototype, is a search.
+ */
+function withRows(statement: ValuesStatement): SqliteStatement {
+  let columns = columnsOf(statement);
+  const toRow = (values: Values): SqliteRow => {
+    // Another server may have given the table more columns since.
+    if (values.length !== columns.length) columns = columnsOf(statement);
+    const row: SqliteRow = {};
+    let n = 0;
+    for (const { name, binary } of columns) {
+      const value = values[n];
+      row[name] = binary && value instanceof Uint8Array ? asBuffer(value) : value;
+      n += 1;
+    }
+    return row;
+  };
+  return {
+    reader: columns.length > 0,
+    all: (...parameters) => statement.all(...parameters).map(toRow),
+    get(...parameters) {
+      const values = statement.get(...parameters);
+      return values && toRow(values);
+    },
+    *iterate(...parameters) {
+      for (const values of statement.iterate(...parameters)) yield toRow(values);
+    },
+    run: (...parameters) => statement.run(...parameters),
+  };
+}
+
+function columnsOf(statement: ValuesStatement): readonly { readonly name: string; readonly binary: boolean }[] {
+  return statement.columns().map(({ name, type }) => ({ name, binary: type?.toLowerCase() === 'blob' }));
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 const openBetterSqlite3: SqliteEngine = (path, { busyTimeoutMs }) => {
   const Database = createRequire(import.meta.url)('better-sqlite3') as typeof BetterSqlite3;
   const database = new Database(path, { timeout: busyTimeoutMs });
@@ -72,15 +124,12 @@ const openBetterSqlite3: SqliteEngine = (path, { busyTimeoutMs }) => {
       return database.inTransaction;
     },
     prepare(text) {
-      const statement = database.prepare<unknown[], SqliteRow>(text);
-      return {
-        reader: statement.reader,
-        // PRAGMA assignments give rows or not, depending on the pragma.
-        all: (...parameters) => (statement.reader ? statement.all(...parameters) : (statement.run(...parameters), [])),
-        get: (...parameters) => statement.get(...parameters),
-        iterate: (...parameters) => statement.iterate(...parameters),
-        run: (...parameters) => statement.run(...parameters),
-      };
+      const statement = database.prepare<unknown[], Values>(text);
+      if (statement.reader) return withRows(statement.raw(true));
+      const run: SqliteStatement['run'] = (...parameters) => statement.run(...parameters);
+      // PRAGMA assignments give rows or not, depending on the pragma.
+      const none = (...parameters: readonly unknown[]): [] => (run(...parameters), []);
+      return { reader: false, run, all: none, get: (...parameters) => void run(...parameters), iterate: none };
     },
     exec: (text) => void database.exec(text),
     close: () => void database.close(),
@@ -95,13 +144,7 @@ interface BuiltIn {
   ) => {
     readonly isOpen: boolean;
     readonly isTransaction: boolean;
-    prepare(text: string): {
-      all(...parameters: readonly unknown[]): SqliteRow[];
-      get(...parameters: readonly unknown[]): SqliteRow | undefined;
-      iterate(...parameters: readonly unknown[]): Iterable<SqliteRow>;
-      run(...parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint };
-      columns(): { readonly name: string; readonly type: string | null }[];
-    };
+    prepare(text: string): ValuesStatement & { setReturnArrays(on: boolean): void };
     exec(text: string): void;
     close(): void;
   };
@@ -116,32 +159,11 @@ const openBuiltIn: SqliteEngine = (path, { busyTimeoutMs }) => {
     },
     prepare(text) {
       const statement = database.prepare(text);
-      const columns = statement.columns();
-      const binary = columns.filter(({ type }) => type?.toLowerCase() === 'blob').map(({ name }) => name);
-      const read = binary.length === 0 ? (row: SqliteRow) => row : (row: SqliteRow) => withBuffers(row, binary);
-      return {
-        reader: columns.length > 0,
-        all: (...parameters) => statement.all(...parameters).map(read),
-        get(...parameters) {
-          const row = statement.get(...parameters);
-          return row && read(row);
-        },
-        *iterate(...parameters) {
-          for (const row of statement.iterate(...parameters)) yield read(row);
-        },
-        run: (...parameters) => statement.run(...parameters),
-      };
+      statement.setReturnArrays(true);
+      return withRows(statement);
     },
     exec: (text) => database.exec(text),
     // The other engine allows it twice.
     close: () => (database.isOpen ? database.close() : undefined),
   };
 };
-
-function withBuffers(row: SqliteRow, columns: readonly string[]): SqliteRow {
-  for (const name of columns) {
-    const value = row[name];
-    if (value instanceof Uint8Array) row[name] = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  }
-  return row;
-}

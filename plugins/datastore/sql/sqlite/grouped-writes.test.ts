@@ -36,7 +36,7 @@ function begin() {
         throw error;
       }
     },
-    execute: async (tx, statement) => tx.exec(statement),
+    execute: (statement) => connection.exec(statement),
     steady: () => state.now,
   });
   const reader = raw(file);

@@ -9,8 +9,8 @@ const GROUP_MS = 10;
 export interface GroupOptions<Tx> {
   /** Runs `work` in a transaction and commits it durably; nothing is kept when that or `work` fails. */
   readonly transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>;
-  /** Runs a statement without parameters or rows. */
-  readonly execute: (tx: Tx, statement: string) => Promise<void>;
+  /** Runs a statement on the connection of the transactions. */
+  readonly execute: (statement: 'savepoint member' | 'release member' | 'rollback to member') => void;
   /** Milliseconds of a clock that does not jump. */
   readonly steady: () => number;
 }
@@ -93,15 +93,15 @@ async function commitGroup<Tx>(
 
 /** A member's work, undone without its neighbours' when it fails. What it fails with is told after the commit as well. */
 async function runAlone<Tx>({ execute }: GroupOptions<Tx>, tx: Tx, member: Member<Tx>): Promise<() => void> {
-  await execute(tx, 'savepoint member');
+  execute('savepoint member');
   try {
     const tell = await member.run(tx);
-    await execute(tx, 'release member');
+    execute('release member');
     return tell;
   } catch (error) {
     try {
-      await execute(tx, 'rollback to member');
-      await execute(tx, 'release member');
+      execute('rollback to member');
+      execute('release member');
     } catch {
       // After some errors, such as a full disk, SQLite has rolled back the whole transaction, and all have to know why.
       throw error;

@@ -1,7 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import {
-  CompiledQuery,
   Kysely,
   type LogEvent,
   SqliteAdapter,
@@ -20,7 +19,7 @@ import type { Tables } from '../tables.ts';
 import { openConnection, pragma, type SqliteConnection } from './connection.ts';
 import { SqliteDriver, type SqliteDriverOptions } from './driver.ts';
 import { fromSqlite, namingFile } from './errors.ts';
-import { groupedWrites } from './grouped-writes.ts';
+import { type GroupedWrites, groupedWrites } from './grouped-writes.ts';
 import { parseSqliteLocation, type SqliteLocation } from './location.ts';
 import { migrateSqlite } from './migrate.ts';
 import { sqliteValues } from './time.ts';
@@ -82,7 +81,12 @@ export async function openSqlite(options: SqliteOptions): Promise<SqlDatabase> {
     const shared = { file: location.path, clock: waiting };
     const writes = kyselyOn({ ...shared, connection: writer, begin: 'begin immediate' }, options);
     const reads = reader === undefined ? writes : kyselyOn({ ...shared, connection: reader, begin: 'begin' }, options);
-    const database = toSqlDatabase(writes, reads, opened, waiting);
+    const grouped = groupedWrites<Transaction<Tables>>({
+      transaction: (work) => writes.transaction().execute(work),
+      execute: (statement) => execute(writer, statement, location),
+      steady: () => waiting.steady(),
+    });
+    const database = toSqlDatabase({ writes, grouped, reads }, opened, waiting);
     if (inMemory) return database;
     const watcher = openFile({ ...location, mustExist: true }, options);
     opened.defer('connection', () => watcher.close());
@@ -154,17 +158,27 @@ function logStatement(log: Logger, event: LogEvent): void {
   else log.error('SQL statement failed', { ...fields, error: messageOf(event.error) });
 }
 
-function toSqlDatabase(writes: Kysely<Tables>, reads: Kysely<Tables>, opened: CloseStack, clock: Clock): SqlDatabase {
+function execute(connection: SqliteConnection, statement: string, { path }: SqliteLocation): void {
+  try {
+    connection.exec(statement);
+  } catch (error) {
+    throw fromSqlite(error, path);
+  }
+}
+
+interface Access {
+  readonly writes: Kysely<Tables>;
+  /** The same with transactions that are shared. */
+  readonly grouped: GroupedWrites<Transaction<Tables>>;
+  readonly reads: Kysely<Tables>;
+}
+
+function toSqlDatabase({ writes, grouped, reads }: Access, opened: CloseStack, clock: Clock): SqlDatabase {
   let closed = false;
   let turn = clock.steady();
   const requireOpen = (): void => {
     if (closed) throw sqlError('unavailable', 'the datastore is closed');
   };
-  const grouped = groupedWrites<Transaction<Tables>>({
-    transaction: (work) => writes.transaction().execute(work),
-    execute: async (tx, statement) => void (await tx.executeQuery(CompiledQuery.raw(statement))),
-    steady: () => clock.steady(),
-  });
   return {
     values: sqliteValues,
     async read(work) {
