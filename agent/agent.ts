@@ -138,6 +138,7 @@ async function openWorkloadApi(
   });
   const endpoints = await openEndpoints({
     socketPath,
+    clock,
     log: named('endpoints'),
     interceptors: [requireSecurityHeader],
     services: [

@@ -1,3 +1,4 @@
+import type { Clock } from '../common/clock.ts';
 import type { Closable } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log/logger.ts';
 import { listenUnix } from '../common/net/unix-listener.ts';
@@ -11,6 +12,8 @@ export interface EndpointsOptions {
   readonly services: readonly ImplementedService[];
   readonly interceptors: readonly Interceptor[];
   readonly log: Logger;
+  /** By which the socket file is looked after. */
+  readonly clock?: Clock;
 }
 
 /**
@@ -19,7 +22,8 @@ export interface EndpointsOptions {
  *
  * @throws FinialError when it cannot be opened
  */
-export async function openEndpoints({ socketPath, services, interceptors, log }: EndpointsOptions): Promise<Closable> {
+export async function openEndpoints(options: EndpointsOptions): Promise<Closable> {
+  const { clock, interceptors, log, services, socketPath } = options;
   const server = createRpcServer({ services, interceptors, log });
   const listener = await listenUnix({
     path: socketPath,
@@ -27,6 +31,7 @@ export async function openEndpoints({ socketPath, services, interceptors, log }:
     directoryMode: 0o755,
     track: true,
     onSocket: (socket, peer) => server.accept(socket, peer),
+    ...(clock && { clock }),
     log,
   });
   log.info('Starting agent APIs', { address: socketPath, apis: 'Workload API', network: 'unix' });

@@ -1,3 +1,4 @@
+import type { Clock } from '../common/clock.ts';
 import type { Closable } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log/logger.ts';
 import { listenTls, type TlsIdentity } from '../common/net/tls-listener.ts';
@@ -20,6 +21,7 @@ export interface EndpointsOptions {
   readonly verifyPeer: (chain: readonly Buffer[]) => PeerCertificate;
   readonly services: { readonly tcp: readonly ImplementedService[]; readonly local: readonly ImplementedService[] };
   readonly interceptors: readonly Interceptor[];
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -61,6 +63,7 @@ export async function openEndpoints(options: EndpointsOptions): Promise<Closable
     directoryMode: 0o750,
     track: options.trackCallers,
     onSocket: (socket, peer) => local.accept(socket, peer),
+    clock: options.clock,
     log,
   }).catch(async (error: unknown) => {
     await tcp.close();

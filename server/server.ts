@@ -155,7 +155,7 @@ function openApi(
   const api = subsystems(options)('api');
   return openEndpoints({
     ...config,
-    log: subsystems(options)('endpoints').log,
+    ...subsystems(options)('endpoints'),
     trackCallers: config.auditLog,
     identity: identity.identity,
     verifyPeer: peers.verify,

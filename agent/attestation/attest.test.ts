@@ -45,6 +45,7 @@ function memoryStore(): AgentStore {
     async update(change) {
       data = change(data);
     },
+    keepCopy: async () => 'agent-data.json.bak',
   };
 }
 

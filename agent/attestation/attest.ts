@@ -78,10 +78,21 @@ async function stored(deps: AttestationDependencies, signal: AbortSignal): Promi
     expiresAt: leaf?.notAfter,
     now: clock.now(),
   });
-  if (use.warning !== undefined) log.warn(use.warning, { agent_data: storage.file });
+  if (use.warning !== undefined) {
+    const copies = leaf !== undefined && key === undefined ? await copiesOf(deps) : {};
+    log.warn(use.warning, { agent_data: storage.file, keys_path: keyManager.place, ...copies });
+  }
   if (!use.usable || svid === undefined || key === undefined) return undefined;
   const identity = await identityOf(keyManager, key, { chain: svid, reattestable });
   return { identity, bundle: bundle === undefined ? await fetchBundle(deps, signal) : bundleOf(trustDomain, bundle) };
+}
+
+/** Keys and SVID that do not belong together may each be half of what an agent needs that cannot attest again. */
+async function copiesOf({ clock, keyManager, storage }: AttestationDependencies): Promise<object> {
+  return {
+    agent_data_copied_to: await storage.keepCopy(clock.now()),
+    keys_copied_to: (await keyManager.listKeys()).length === 0 ? undefined : await keyManager.keepCopy?.(),
+  };
 }
 
 /** What is known of the stored identity. Times are Unix milliseconds. */

@@ -4,6 +4,7 @@ import { replaceFile } from '../../common/atomic-file.ts';
 import { FinialError, messageOf } from '../../common/errors.ts';
 import { lockForProcess } from '../../common/file-lock.ts';
 import { oneAtATime } from '../../common/one-at-a-time.ts';
+import { spareCopy } from '../../common/spare-copy.ts';
 import { rfc3339 } from '../../common/time.ts';
 import { isJsonObject, JsonError, type JsonObject, type JsonValue, readJson } from '../../spiffe/json.ts';
 import { parseCertificate } from '../../spiffe/x509/certificate.ts';
@@ -84,6 +85,13 @@ export interface AgentStore {
   readonly data: AgentData;
   /** Changes the data; resolves when the change survives a crash. Changes run one after the other. */
   update(change: (data: AgentData) => AgentData): Promise<void>;
+  /**
+   * Copies the file, which does not fit the keys, before it is written over.
+   *
+   * @param now Unix milliseconds
+   * @returns where the copy is; undefined when there are copies enough
+   */
+  keepCopy(now: number): Promise<string | undefined>;
 }
 
 /**
@@ -107,6 +115,7 @@ export async function openAgentStore(dir: string): Promise<AgentStore> {
         await saveAgentData(dir, changed);
         data = changed;
       }),
+    keepCopy: (now) => spareCopy(file, now),
   };
 }
 

@@ -1,10 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { scratchFolder } from '../../test/support/scratch.ts';
-import { silentLogger } from '../log/logger.ts';
+import { ManualClock } from '../clock.ts';
+import { type LogFields, silentLogger } from '../log/logger.ts';
 import { listenUnix, type UnixListenerOptions } from './unix-listener.ts';
 
 const folder = scratchFolder();
@@ -80,4 +83,61 @@ describe('listenUnix', () => {
     writeFileSync(file, '');
     await expect(listenUnix(options(path.join(file, 'api.sock')))).rejects.toThrow(/cannot make the socket's folder/);
   });
+
+  it('makes the socket file anew when it was deleted, with its folder, and keeps connections', async () => {
+    const file = path.join(folder, 'cleaned', 'api.sock');
+    const clock = new ManualClock();
+    const said: string[] = [];
+    const log = { ...silentLogger, warn: (message: string) => void said.push(message) };
+    const onSocket = (socket: net.Socket): void => void socket.on('data', (data) => socket.end(data));
+    const listener = await listenUnix({ ...options(file), clock, log, onSocket });
+    const before = net.connect(file);
+    await once(before, 'connect');
+    rmSync(path.dirname(file), { recursive: true });
+    await passing(clock, () => existsSync(file));
+    expect(statSync(file).mode & 0o777).toBe(0o770);
+    const after = net.connect(file);
+    for (const socket of [before, after]) {
+      socket.write('hello');
+      expect(String((await once(socket, 'data'))[0])).toBe('hello');
+    }
+    expect(said).toEqual(['Socket file was deleted by someone else; it is made anew']);
+    await listener.close();
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it('says once that someone else took the path, leaves it to them, and takes it back when they are gone', async () => {
+    const file = path.join(folder, 'stolen.sock');
+    const clock = new ManualClock();
+    const said: string[] = [];
+    const log = {
+      ...silentLogger,
+      error: (message: string, fields?: LogFields) => void said.push(message + inspect(fields)),
+    };
+    const listener = await listenUnix({ ...options(file), clock, log });
+    rmSync(file);
+    const thief = net.createServer((socket) =>
+      socket
+        .on('error', () => undefined)
+        .resume()
+        .end('theirs'),
+    );
+    await new Promise<void>((resolve) => thief.listen(file, resolve));
+    await passing(clock, () => said.length > 0);
+    for (let n = 0; n < 5; n += 1) await passing(clock, () => true);
+    expect(await answer(file)).toBe('theirs');
+    expect(said).toEqual([expect.stringMatching(/not ours any more.*stolen\.sock.*another process is serving it/s)]);
+    await new Promise((resolve) => thief.close(resolve));
+    await passing(clock, () => existsSync(file));
+    expect(await answer(file)).toBe('hello');
+    await listener.close();
+  });
 });
+
+/** Lets time go by until something is so. */
+async function passing(clock: ManualClock, isSo: () => boolean): Promise<void> {
+  do {
+    await clock.advance(3000);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  } while (!isSo());
+}

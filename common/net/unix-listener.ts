@@ -1,7 +1,9 @@
 import { chmodSync, lstatSync, mkdirSync, renameSync, type Stats, unlinkSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import type { Clock } from '../clock.ts';
 import { FinialError, messageOf } from '../errors.ts';
+import { every } from '../every.ts';
 import type { Closable } from '../lifecycle.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Peer } from '../rpc/call.ts';
@@ -26,10 +28,18 @@ export interface UnixListenerOptions {
   readonly track: boolean;
   onSocket(socket: net.Socket, peer: Extract<Peer, { transport: 'unix' }>): void;
   readonly log: Logger;
+  /** By which the socket file is looked after; without one, who deletes it cuts the listener off. */
+  readonly clock?: Clock;
 }
+
+/** How often the socket file is looked after. */
+const LOOK_INTERVAL_MS = 3000;
 
 /**
  * Listens on a Unix socket. A socket file left by a process that is gone is replaced; one that still answers is not.
+ *
+ * When the file is deleted while this listens, as cleaners of temporary folders do, it is made anew; when someone else
+ * put theirs in its place, that stays and is told. Connections go on in either case.
  *
  * @throws FinialError `failed-precondition` when the path is in use, too long, or not a socket, and when the folder
  * cannot be made or written
@@ -46,18 +56,70 @@ export async function listenUnix(options: UnixListenerOptions): Promise<Closable
   const most = mostConnections(options.track ? 2 : 1);
   const callers = new Map<number, number>();
   const mostOfOne = Math.ceil(most * SHARE_OF_ONE);
-  const server = net.createServer((socket) => accept(socket, options, { sockets, callers, mostOfOne }));
-  server.maxConnections = most;
-  server.on('drop', () => options.log.warn('Connection refused', { path: file, error: 'too many connections' }));
-  await listen(server, file, options.mode);
-  const own = lstatSync(file, { throwIfNoEntry: false });
-  server.on('error', (error) => options.log.error('Socket failed', { path: file, error }));
+  const open = async (): Promise<Open> => {
+    const server = net.createServer((socket) => accept(socket, options, { sockets, callers, mostOfOne }));
+    server.maxConnections = most;
+    server.on('drop', () => options.log.warn('Connection refused', { path: file, error: 'too many connections' }));
+    await listen(server, file, options.mode);
+    server.on('error', (error) => options.log.error('Socket failed', { path: file, error }));
+    return { server, own: lstatSync(file, { throwIfNoEntry: false }) };
+  };
+  let current = await open();
+  const stop = new AbortController();
+  const look = lookAfter(file, options.log, {
+    isOwn: (found) => isSame(found, current.own),
+    async reopen() {
+      makeFolder(path.dirname(file), options.directoryMode);
+      await removeStale(file);
+      // Nothing is at the path, so closing deletes nothing; its connections stay.
+      current.server.close();
+      current = await open();
+    },
+  });
+  const looking = options.clock && every(LOOK_INTERVAL_MS, options.clock, stop.signal, look);
   return {
     async close() {
+      stop.abort();
+      await looking;
+      const { own, server } = current;
       const closed = sparingOthers(file, own, options.log, () => new Promise((resolve) => server.close(resolve)));
       for (const socket of sockets) socket.destroy();
       await closed;
     },
+  };
+}
+
+/** A listener, and the file that it made. */
+interface Open {
+  readonly server: net.Server;
+  readonly own: Stats | undefined;
+}
+
+function isSame(found: Stats, own: Stats | undefined): boolean {
+  return found.ino === own?.ino && found.dev === own.dev;
+}
+
+/** Looks once whether the socket file is there and ours, and says what is wrong once until that changes. */
+function lookAfter(
+  file: string,
+  log: Logger,
+  socket: { isOwn(found: Stats): boolean; reopen(): Promise<void> },
+): () => Promise<void> {
+  let told = '';
+  return async () => {
+    try {
+      const found = lstatSync(file, { throwIfNoEntry: false });
+      if (found === undefined || !socket.isOwn(found)) {
+        await socket.reopen();
+        log.warn('Socket file was deleted by someone else; it is made anew', { path: file });
+      }
+      told = '';
+    } catch (error) {
+      const problem = messageOf(error);
+      if (problem !== told)
+        log.error('Nobody can connect: the socket file is not ours any more', { path: file, error });
+      told = problem;
+    }
   };
 }
 
@@ -67,10 +129,15 @@ export async function listenUnix(options: UnixListenerOptions): Promise<Closable
  */
 function sparingOthers<T>(file: string, own: Stats | undefined, log: Logger, close: () => T): T {
   const found = lstatSync(file, { throwIfNoEntry: false });
-  if (found === undefined || (found.ino === own?.ino && found.dev === own.dev)) return close();
+  if (found === undefined || isSame(found, own)) return close();
   log.warn('Socket was replaced by someone else; leaving it', { path: file });
   const aside = `${file}.${process.pid}`;
-  renameSync(file, aside);
+  try {
+    renameSync(file, aside);
+  } catch {
+    // Who may not move it may not delete it either.
+    return close();
+  }
   try {
     return close();
   } finally {

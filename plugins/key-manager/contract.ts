@@ -21,4 +21,13 @@ export interface KeyManager extends Partial<Closable> {
    * live elsewhere; an agent cannot use those.
    */
   privateKey?(id: string): Promise<KeyObject | undefined>;
+  /** Where the keys are kept, for messages; absent when they are in memory only. */
+  readonly place?: string;
+  /**
+   * Copies the keys that were there when the manager was opened, because they are not those that were expected and new
+   * ones are about to take their names. Called before any key is made; absent in managers that write no key over.
+   *
+   * @returns where the copy is; undefined when there are copies enough
+   */
+  keepCopy?(): Promise<string | undefined>;
 }

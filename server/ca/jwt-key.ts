@@ -3,7 +3,7 @@ import type { Key } from '../../plugins/key-manager/contract.ts';
 import type { JwtAuthority } from '../../spiffe/bundle/bundle.ts';
 import type { KeyType, Signer } from '../../spiffe/signer.ts';
 import type { TokenKeyRecord } from './journal/record.ts';
-import type { AuthorityKind } from './rotation.ts';
+import { type AuthorityKind, OTHER_KEY } from './rotation.ts';
 
 /** The key that signs JWT-SVIDs now. */
 export interface JwtKeyView {
@@ -36,7 +36,7 @@ export function jwtKeyKind(deps: JwtKeyDeps): AuthorityKind<TokenKeyRecord, JwtK
     viewOf: (record, key) => viewOf(record, key),
     logFields: () => ({}),
     whyUnusable(record, key, bundle) {
-      if (!key.publicKey.equals(record.publicKey)) return 'public key does not match key manager key';
+      if (!key.publicKey.equals(record.publicKey)) return OTHER_KEY;
       if (bundle.jwtAuthorities.some((one) => one.keyId === record.keyId)) return undefined;
       return 'authority is not in the bundle';
     },

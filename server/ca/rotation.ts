@@ -44,7 +44,7 @@ export interface AuthorityKind<R extends AuthorityRecord, V> {
 export interface RotationDeps {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly keyManager: Pick<KeyManager, 'generateKey' | 'getKey'>;
+  readonly keyManager: Pick<KeyManager, 'generateKey' | 'getKey' | 'place' | 'keepCopy'>;
   readonly journal: Journal;
 }
 
@@ -149,7 +149,7 @@ export async function takeUpRotation<R extends AuthorityRecord, V>(
 
 /**
  * The newest authorities of the journal that can be used now, an active one and another if there are, oldest first. One
- * that was to be used and cannot is a warning; old ones are expected to expire and to lose their keys.
+ * that was to be used and cannot is told; old ones are expected to expire and to lose their keys.
  */
 async function usableAuthorities<R extends AuthorityRecord, V>(
   kind: AuthorityKind<R, V>,
@@ -161,13 +161,30 @@ async function usableAuthorities<R extends AuthorityRecord, V>(
     const key = isSlotId(record.slotId) ? await keyManager.getKey(kind.keyId(record.slotId)) : undefined;
     const reason = whyUnusable(kind, record, key, bundle, clock.now());
     if (reason === undefined && key !== undefined) usable.unshift({ record, view: kind.viewOf(record, key) });
-    else {
-      const level = record.status === 'old' ? 'debug' : 'warn';
-      log[level](`${kind.name} slot unusable`, { ...fieldsOf(kind, record), error: reason });
-    }
+    else await tellUnusable(kind, record, reason, { keyManager, log });
     if (isComplete(usable)) break;
   }
   return usable;
+}
+
+/** Why a record is unusable that has the wrong key in its slot: another server's, or one of another time. */
+export const OTHER_KEY = 'public key does not match key manager key';
+const NO_KEY = 'no key manager key';
+
+async function tellUnusable<R extends AuthorityRecord>(
+  kind: AuthorityKind<R, unknown>,
+  record: R,
+  reason: string | undefined,
+  { keyManager, log }: Pick<RotationDeps, 'keyManager' | 'log'>,
+): Promise<void> {
+  const message = `${kind.name} slot unusable`;
+  const fields = { ...fieldsOf(kind, record), error: reason };
+  if (record.status === 'old') return log.debug(message, fields);
+  // A prepared one has lost its key to another when a crash came between the two writes.
+  if (record.status !== 'active' || (reason !== NO_KEY && reason !== OTHER_KEY)) return log.warn(message, fields);
+  const copy = reason === OTHER_KEY ? await keyManager.keepCopy?.() : undefined;
+  const keys = { keys_path: keyManager.place, keys_copied_to: copy };
+  log.error(message, { ...fields, ...keys, action: 'a new authority is made' });
 }
 
 function whyUnusable<R extends AuthorityRecord, V>(
@@ -180,7 +197,7 @@ function whyUnusable<R extends AuthorityRecord, V>(
   if (!isSlotId(record.slotId)) return 'no slot id';
   if (record.authorityId === '') return 'no authority id';
   if (record.notAfter * 1000 < now) return 'slot expired';
-  if (key === undefined) return 'no key manager key';
+  if (key === undefined) return NO_KEY;
   return kind.whyUnusable(record, key, bundle);
 }
 

@@ -18,7 +18,7 @@ import {
 import { newSerialNumber } from '../../spiffe/x509/serial-number.ts';
 import { checkX509Ca } from './check-x509-ca.ts';
 import type { X509Record } from './journal/record.ts';
-import type { AuthorityKind, Made } from './rotation.ts';
+import { type AuthorityKind, type Made, OTHER_KEY } from './rotation.ts';
 import type { Upstream } from './upstream.ts';
 
 /** The CA that signs X509-SVIDs now. */
@@ -70,7 +70,7 @@ export function x509CaKind(deps: X509CaDeps): AuthorityKind<X509Record, X509CaVi
       upstream === undefined ? makeRoot(deps, key, slot) : makeIntermediate(deps, upstream, key, slot),
     whyUnusable(record, key, bundle) {
       if (!parseCertificate(record.certificate).publicKey.equals(key.publicKey)) {
-        return 'public key does not match key manager key';
+        return OTHER_KEY;
       }
       // A root that is not in the bundle is trusted by nobody; an intermediate is never there.
       const isBundled = bundle.x509Authorities.some((one) => one.certificate.equals(record.certificate));

@@ -1,15 +1,17 @@
 import { FinialError, messageOf, withContext } from '../../../common/errors.ts';
+import type { Clock } from '../../../common/clock.ts';
 import type { Logger } from '../../../common/log/logger.ts';
 import type { CaJournal, JournalStore } from '../../../plugins/datastore/sql/contract.ts';
 import type { KeyManager } from '../../../plugins/key-manager/contract.ts';
 import { authorityId } from '../../../spiffe/x509/profile.ts';
 import { decodeJournal, encodeJournal } from './codec.ts';
-import { allExpiredBefore, emptyJournal, type JournalEntries, rowKeyOf } from './record.ts';
+import { type AuthorityRecord, allExpiredBefore, emptyJournal, type JournalEntries, rowKeyOf } from './record.ts';
 
 /** Where the journal is kept, and whose it is. */
 export interface JournalDeps {
   readonly journals: JournalStore;
-  readonly keyManager: Pick<KeyManager, 'listKeys'>;
+  readonly keyManager: Pick<KeyManager, 'listKeys' | 'place' | 'keepCopy'>;
+  readonly clock: Pick<Clock, 'now'>;
   readonly log: Logger;
 }
 
@@ -27,11 +29,12 @@ export interface Journal {
  *
  * @throws FinialError when the store fails or the journal cannot be read; to begin anew would be to mint a new root
  */
-export async function openJournal({ journals, keyManager, log }: JournalDeps): Promise<Journal> {
+export async function openJournal(deps: JournalDeps): Promise<Journal> {
+  const { journals, keyManager, log } = deps;
   const found = await findJournal(journals, keyManager);
   let rowId = found?.rowId ?? 0;
   let entries = found === undefined ? emptyJournal : read(found);
-  if (found === undefined) await tellOfMissing({ journals, keyManager, log });
+  if (found === undefined) await tellOfMissing(deps);
   log.info('Journal loaded', {
     x509_cas: entries.x509.length,
     jwt_keys: entries.jwt.length,
@@ -64,7 +67,7 @@ export async function openJournal({ journals, keyManager, log }: JournalDeps): P
  * be read is left alone, as nothing is known about it.
  */
 export async function pruneJournals(
-  { journals, log }: Omit<JournalDeps, 'keyManager'>,
+  { journals, log }: Pick<JournalDeps, 'journals' | 'log'>,
   expiredBefore: number,
 ): Promise<void> {
   for (const journal of await journals.list()) {
@@ -79,16 +82,41 @@ export async function pruneJournals(
   }
 }
 
-/** To begin anew is right on a first start only; otherwise keys or database were lost, and the operator must know. */
-async function tellOfMissing({ journals, keyManager, log }: JournalDeps): Promise<void> {
+/**
+ * To begin anew is right on a first start only; otherwise keys or database were lost, and the operator must know. Keys that
+ * nothing knows may be another server's only ones.
+ */
+async function tellOfMissing({ clock, journals, keyManager, log }: JournalDeps): Promise<void> {
   log.info('There is not a CA journal record that matches any of the local X509 authority IDs');
-  const [records, keys] = [(await journals.list()).length, (await keyManager.listKeys()).length];
-  if (records === 0 && keys === 0) return;
+  const [records, keys] = [await journals.list(), await keyManager.listKeys()];
+  if (records.length === 0 && keys.length === 0) return;
   const lost =
-    keys === 0
+    keys.length === 0
       ? 'The datastore has CA journals but the KeyManager has no keys: unless this is another server on the datastore, keys were lost'
       : 'The KeyManager has keys but no CA journal of the datastore names them: keys or datastore are not those used before';
-  log.warn(`${lost}. New authorities are made`, { ca_journals: records, keys });
+  const orphans = countValid(records, clock.now());
+  const level = keys.length === 0 && orphans === 0 ? 'warn' : 'error';
+  log[level](`${lost}. New authorities are made`, {
+    keys_path: keyManager.place,
+    keys: keys.length,
+    keys_copied_to: keys.length === 0 ? undefined : await keyManager.keepCopy?.(),
+    ca_journals: records.length,
+    authorities_without_key: orphans,
+  });
+}
+
+/** The authorities of all journals that would still sign or were about to. */
+function countValid(journals: readonly CaJournal[], now: number): number {
+  const recordsOf = (journal: CaJournal): readonly AuthorityRecord[] => {
+    try {
+      const { x509, jwt } = decodeJournal(journal.data);
+      return [...x509, ...jwt];
+    } catch {
+      // Told by its pruning; nothing is known of its authorities.
+      return [];
+    }
+  };
+  return journals.flatMap(recordsOf).filter(({ notAfter, status }) => status !== 'old' && notAfter * 1000 > now).length;
 }
 
 async function findJournal(

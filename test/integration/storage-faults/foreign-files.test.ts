@@ -1,10 +1,20 @@
-import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openConnection } from '../../../plugins/datastore/sql/sqlite/connection.ts';
 import { authoritiesOf, eventually, makeSite, run, type Site } from '../../support/daemons.ts';
 import { scratchFolder } from '../../support/scratch.ts';
+import { isRoot, readOnly } from './unwritable.ts';
 
 const folder = scratchFolder();
 const home = path.join(folder, 'home');
@@ -17,7 +27,6 @@ let own: ReturnType<typeof authoritiesOf>;
 /** What another server's database had not taken up yet from its log. */
 let foreignLog: Buffer;
 
-const isRoot = process.getuid?.() === 0;
 const NOBODY = 65_534;
 if (!isRoot) console.warn('test of files of another owner skipped: only root can start a server as someone else');
 
@@ -72,14 +81,20 @@ async function started(): Promise<{ said: string; x509: string[] }> {
   return { said: site.server.output.slice(before), x509 };
 }
 
-describe("another server's", () => {
-  const strangeness =
-    /level=warning msg="The KeyManager has keys but no CA journal of the datastore names them: keys or datastore are not those used before/;
+/** What is said of keys that no journal names. */
+const strangeness =
+  /level=error msg="The KeyManager has keys but no CA journal of the datastore names them: keys or datastore are not those used before\. New authorities are made".* keys_copied_to=(\S+keys\.json\.\S+\.bak) keys_path=\S+keys\.json /;
 
+describe("another server's", () => {
   it('keys are not taken for the own, and that is told', async () => {
     cpSync(path.join(folder, 'other', 'server', 'keys.json'), inServer('keys.json'));
     const { said, x509 } = await started();
     expect(said).toMatch(strangeness);
+    expect(said).toMatch(/authorities_without_key=2 /);
+    // They may be the only ones that the other server has.
+    const copy = strangeness.exec(said)?.[1] ?? '';
+    expect(readFileSync(copy).equals(readFileSync(path.join(folder, 'other', 'server', 'keys.json')))).toBe(true);
+    expect(statSync(copy).mode & 0o777).toBe(0o600);
     // Agents go on trusting the old root; the new one is added to it.
     expect(x509).toEqual(expect.arrayContaining(own.x509));
     expect(x509).toHaveLength(own.x509.length + 1);
@@ -106,12 +121,31 @@ describe("another server's", () => {
   });
 });
 
+describe('a key that is not the one of the journal', () => {
+  it.each(['missing', 'another'])('and %s is told by name, and one authority is made in its place', async (what) => {
+    const file = inServer('keys.json');
+    const document = JSON.parse(readFileSync(file, 'utf8')) as { keys: Record<string, string> };
+    if (what === 'missing') delete document.keys['JWT-Signer-A'];
+    else document.keys['JWT-Signer-A'] = document.keys['x509-CA-A'] ?? '';
+    writeFileSync(file, JSON.stringify(document));
+    const before = readFileSync(file);
+    const { said, x509 } = await started();
+    const line = said.split('\n').find((one) => one.includes('msg="JWT key slot unusable"')) ?? '';
+    expect(line).toContain('level=error');
+    expect(line).toContain(`keys_path=${file}`);
+    expect(line).toContain('action="a new authority is made"');
+    const copies = readdirSync(path.join(home, 'server')).filter((name) => name.endsWith('.bak'));
+    expect(copies.map((name) => readFileSync(inServer(name)).equals(before))).toEqual(what === 'missing' ? [] : [true]);
+    expect(x509).toEqual(own.x509);
+  });
+});
+
 describe('a database', () => {
   it('of no length is begun anew by name, and that it was in use is told', async () => {
     truncateSync(inServer('datastore.sqlite3'), 0);
     const { said } = await started();
     expect(said).toMatch(/level=warning msg="Database file is empty.*datastore\.sqlite3/);
-    expect(said).toMatch(/level=warning msg="The KeyManager has keys but no CA journal/);
+    expect(said).toMatch(strangeness);
   });
 
   it('with rubbish in place of its log is whole', async () => {
@@ -162,6 +196,14 @@ describe('agent files that do not belong together', () => {
         ),
       ),
     );
+    const copyOf = (one: string): Buffer[] =>
+      readdirSync(path.join(home, 'agent'))
+        .filter((entry) => entry.startsWith(`${one}.`) && entry.endsWith('.bak'))
+        .map((entry) => readFileSync(path.join(home, 'agent', entry)));
+    for (const one of ['agent-data.json', 'keys.json']) {
+      const from = path.join(one === name ? path.join(folder, 'other') : kept, 'agent', one);
+      expect(copyOf(one).map((copy) => copy.equals(readFileSync(from)))).toEqual([true]);
+    }
     await site.agent.stop();
   });
 });
@@ -214,16 +256,3 @@ describe('the socket of a running server', () => {
     expect((await started()).x509).toEqual(own.x509);
   });
 });
-
-/** Makes a folder read-only even for root. @returns what undoes it, or undefined when that is not possible here */
-function readOnly(place: string): (() => void) | undefined {
-  if (!isRoot) {
-    chmodSync(place, 0o555);
-    return () => chmodSync(place, 0o755);
-  }
-  if (spawnSync('mount', ['--bind', place, place]).status !== 0) return undefined;
-  const undo = (): void => void spawnSync('umount', ['--lazy', place]);
-  if (spawnSync('mount', ['-o', 'remount,ro,bind', place]).status === 0) return undo;
-  undo();
-  return undefined;
-}

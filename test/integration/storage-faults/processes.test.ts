@@ -119,7 +119,7 @@ describe('damaged files', () => {
     await site.startServer();
     expect(site.server.output).toMatch(/level=info msg="Keys file holds no keys.*keys\.json/);
     expect(site.server.output).toMatch(
-      /level=warning msg="The datastore has CA journals but the KeyManager has no keys/,
+      /level=error msg="The datastore has CA journals but the KeyManager has no keys.*authorities_without_key=2 .*keys_path=\S+keys\.json /,
     );
     await site.server.stop();
     writeFileSync(inServer('keys.json'), keys);
