@@ -1,6 +1,6 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { messageOf } from '../../common/errors.ts';
+import { FinialError, messageOf } from '../../common/errors.ts';
 import { CHECKOUT } from '../support/checkout.ts';
 import { ratioLine, ratioText } from './compare.ts';
 import { type BenchOptions, readOptions, USAGE } from './options.ts';
@@ -20,32 +20,44 @@ interface Outcome {
 
 /** Measures one row in every round on every target, in turn, and prints it. */
 async function runRow(row: Row, sessions: readonly Session[], options: BenchOptions, outcome: Outcome): Promise<void> {
-  const lines = new Map<Session, ResultLine[]>();
+  const lines = new Map<Session, (ResultLine | undefined)[]>();
   for (let round = 0; round < options.rounds; round += 1) {
-    for (const session of sessions) {
+    for (const session of row.needs === 'nothing' ? sessions.slice(0, 1) : sessions) {
       const reason = session.cannot(row);
       if (reason !== undefined) {
-        if (round === 0) print(options, skipped(row, session, reason), `${row.name.padEnd(34)}  skipped: ${reason}`);
+        if (round === 0)
+          print(
+            options,
+            skipped(row, session, reason),
+            `${row.name.padEnd(34)}  skipped: ${reason}${options.targets.length > 1 ? `  [${session.bench.label}]` : ''}`,
+          );
         continue;
       }
       const measured = await attempt(row, session);
       await session.afterRow('failure' in measured || Object.keys(measured.failures).length > 0);
       const line = report(row, session, measured, options, outcome);
-      if (line === undefined) continue;
       lines.set(session, [...(lines.get(session) ?? []), line]);
     }
   }
-  const [ours, theirs] = sessions.map((session) => lines.get(session));
-  if (ours !== undefined && theirs !== undefined) {
-    const ratio = ratioLine(ours, theirs);
-    print(options, { ...ratio }, `  ${ratioText(ratio)}`);
-  }
+  const [first, second] = sessions;
+  const [ours, theirs] = [first && lines.get(first), second && lines.get(second)];
+  if (ours === undefined || theirs === undefined) return;
+  const ratio = ratioLine(row.name, [first?.bench.label ?? '', ours], [second?.bench.label ?? '', theirs]);
+  print(options, { ...ratio }, `  ${ratioText(ratio)}`);
 }
 
+/** The numbers of a row that was not measured, so that every line has the same keys. */
+const NO_NUMBERS = {
+  ops_per_s: null,
+  ops_per_cpu_s: null,
+  p50_ms: null,
+  p99_ms: null,
+  rss_mb: null,
+  errors: 0,
+} as const;
+
 const skipped = ({ name }: Row, { bench: { label } }: Session, reason: string): object => ({
-  name,
-  target: label,
-  skipped: reason,
+  ...{ name, target: label, ...NO_NUMBERS, skipped: reason },
 });
 
 /** Prints what came of a row; @returns its line when there are numbers in it */
@@ -59,9 +71,9 @@ function report(
   const mark = options.targets.length > 1 ? `  [${label}]` : '';
   if ('failure' in measured) {
     outcome.failed = true;
-    const nothing = { ops_per_s: 0, ops_per_cpu_s: null, p50_ms: null, p99_ms: null, rss_mb: null, ops: 0 };
-    const line = { name, target: label, node: process.version, ...nothing, errors: 1, failure: measured.failure };
-    print(options, line, `${name.padEnd(34)}  could not be measured: ${measured.failure}${mark}`);
+    const nothing = { ...NO_NUMBERS, ops_per_s: 0, ops: 0, errors: 1, failure: measured.failure };
+    const line = { name, target: label, node: process.version, ...nothing };
+    print(options, line, `${name.padEnd(34)}  could not be measured (1 error): ${measured.failure}${mark}`);
     return undefined;
   }
   const line = resultLine(name, label, measured);
@@ -84,6 +96,15 @@ function print({ json }: BenchOptions, line: object, text: string): void {
   if (json !== '') appendFileSync(json, `${JSON.stringify(line)}\n`);
 }
 
+/** Sees early whether the file can be written; 'w' empties it. @throws FinialError `invalid-argument` */
+function openJson({ json }: BenchOptions, flag: 'a' | 'w'): void {
+  try {
+    if (json !== '') writeFileSync(json, '', { flag });
+  } catch (error) {
+    throw new FinialError('invalid-argument', `-json: ${messageOf(error)}`, { cause: error });
+  }
+}
+
 async function main(argv: readonly string[]): Promise<number> {
   const options = readOptions(
     argv,
@@ -98,10 +119,12 @@ async function main(argv: readonly string[]): Promise<number> {
     for (const { name, what } of rows) console.log(`${name.padEnd(34)}  ${what}`);
     return 0;
   }
-  if (options.json !== '') writeFileSync(options.json, '');
+  openJson(options, 'a');
   const outcome: Outcome = { failed: false, warnings: [] };
   const targets: TargetAddress[] = [];
   for (const target of options.targets) targets.push(await reachTarget(target));
+  // Not before: a wrong address must not cost the results of an earlier run.
+  openJson(options, 'w');
   const sessions = targets.map((target) => openSession(target, options));
   console.log(tableHead());
   try {

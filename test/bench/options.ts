@@ -17,6 +17,7 @@ const flags = defineFlags({
   against: text('', 'A second target; rounds alternate between both, and ratios are printed'),
   duration: text('', 'Seconds of a measured window (default 3)'),
   rounds: text('', 'How often each row is measured (default 1, with -against 5)'),
+  keep: bool('Leave the 100,000 seeded entries on a server that runs already, for the next run'),
   quick: bool('Tiny sizes and windows, to see that everything works; the numbers mean nothing'),
 });
 
@@ -24,6 +25,8 @@ const flags = defineFlags({
 export interface BenchOptions {
   readonly json: string;
   readonly list: boolean;
+  /** Whether seeded entries stay on a server that ran before. */
+  readonly keep: boolean;
   /** Whether a row of this name is wanted. */
   readonly wants: (name: string) => boolean;
   /** One target, or two to compare. */
@@ -41,9 +44,9 @@ const ROUNDS_OF_A_COMPARISON = 5;
 export const USAGE = `usage: npm run bench -- [flags]
 ${flagUsage(flags)}
 A server and an agent that run already are measured with what they hold: rows that need seeded entries make them through
-the admin API and leave them there (their IDs begin with be9c). Their rate limits have to be off (server.conf, ratelimit:
-attestation and signing), join_token has to be among the node attestors, unix among the workload attestors, and this
-process has to see theirs in /proc and may use both sockets. Rows that start programs are skipped then, with the reason.
+the admin API, and all that was made is taken away at the end (not by Ctrl-C, but by the next run). Their rate limits have
+to be off (server.conf, ratelimit: attestation and signing), join_token has to be among the node attestors, unix among the
+workload attestors, and this process has to see theirs in /proc and may use both sockets. Rows that start programs are skipped then, with the reason.
 Exit codes: 0 all well; 1 a row had errors, wrong answers or could not be measured; 2 wrong flags, or nobody at an address.`;
 
 /**
@@ -54,7 +57,11 @@ Exit codes: 0 all well; 1 a row had errors, wrong answers or could not be measur
 export function readOptions(argv: readonly string[], names: readonly string[], ownBin: string): BenchOptions | 'help' {
   const parsed = parseFlags(flags, argv);
   if (parsed === 'help') return 'help';
-  const { values, rest } = parsed;
+  const { values, rest, given } = parsed;
+  for (const name of ['target', 'against', 'json', 'only', 'duration', 'rounds'] as const) {
+    // An empty variable of a shell must not measure something else than was meant.
+    if (given.has(name) && values[name] === '') throw invalid(`-${name} is empty`);
+  }
   if (rest.length > 0) throw invalid(`unexpected argument ${rest[0]}`);
   const wants = selection(values.only, names);
   const targets = [values.target === '' ? { label: 'finial', bin: ownBin } : parseTarget(values.target, isSocket)];
@@ -62,9 +69,10 @@ export function readOptions(argv: readonly string[], names: readonly string[], o
   return {
     json: values.json,
     list: values.list,
+    keep: values.keep,
     ...{ wants, targets },
     seconds: positive('duration', values.duration, values.quick ? QUICK_SECONDS : DEFAULT_SECONDS),
-    rounds: positive('rounds', values.rounds, targets.length > 1 ? ROUNDS_OF_A_COMPARISON : 1),
+    rounds: whole('rounds', values.rounds, targets.length > 1 ? ROUNDS_OF_A_COMPARISON : 1),
     shrink: values.quick ? QUICK_SHRINK : 1,
   };
 }
@@ -88,6 +96,12 @@ function positive(name: string, value: string, initial: number): number {
   if (value === '') return initial;
   const number = Number(value);
   if (!(number > 0)) throw invalid(`-${name}: ${value} is not a positive number`);
+  return number;
+}
+
+function whole(name: string, value: string, initial: number): number {
+  const number = positive(name, value, initial);
+  if (!Number.isSafeInteger(number)) throw invalid(`-${name}: ${value} is not a whole number`);
   return number;
 }
 

@@ -13,6 +13,8 @@ export interface ServerUnderTest {
   readonly adminSocket: string;
   readonly admin: RpcChannel;
   readonly pid: number;
+  /** IDs of agents that the bench played against this server, to be taken away where the server is not the bench's own. */
+  readonly played: string[];
   /** Of the agents that the bench plays against this server, the n-th; attested when first asked for. */
   agent(n: number): Promise<BenchAgent>;
 }

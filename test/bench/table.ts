@@ -11,9 +11,10 @@ export interface ResultLine {
   readonly node: string;
   readonly ops_per_s: number;
   readonly ops_per_cpu_s: number | null;
-  readonly p50_ms: number;
-  readonly p99_ms: number;
-  readonly max_ms: number;
+  /** Null, as the next two, where no call succeeded: 0 would look fast. */
+  readonly p50_ms: number | null;
+  readonly p99_ms: number | null;
+  readonly max_ms: number | null;
   readonly rss_mb: number | null;
   readonly errors: number;
   readonly ops: number;
@@ -36,9 +37,9 @@ export function resultLine(name: string, target: string, measured: Measured): Re
     node: process.version,
     ops_per_s: ops === 0 ? 0 : rounded(ops / seconds),
     ops_per_cpu_s: cpuSeconds === undefined || cpuSeconds <= 0 ? null : rounded(ops / cpuSeconds),
-    p50_ms: rounded(percentile(latencies, 0.5)),
-    p99_ms: rounded(percentile(latencies, 0.99)),
-    max_ms: rounded(latencies.maxMs),
+    p50_ms: ops === 0 ? null : rounded(percentile(latencies, 0.5)),
+    p99_ms: ops === 0 ? null : rounded(percentile(latencies, 0.99)),
+    max_ms: ops === 0 ? null : rounded(latencies.maxMs),
     rss_mb: optional(measured.rssMb),
     errors: Object.values(failures).reduce((sum, count) => sum + count, 0) + wrong.length,
     ops,

@@ -1,4 +1,5 @@
 import { agentService } from '../../../common/rpc/services.ts';
+import { spiffeId } from '../../../spiffe/id.ts';
 import { type Judge, measureLoad } from '../measure.ts';
 import type { Row } from '../row.ts';
 import { type BenchAgent, serverBundle } from '../seed/api.ts';
@@ -31,6 +32,7 @@ const attestRow: Row = {
         (await server.admin.call(agentService(), 'CreateJoinToken', { ttl: 3600 }, { timeoutMs: 30_000 })).value,
       );
     }
+    server.played.push(...tokens.map((token) => spiffeId(bundle.trustDomain, `/spire/agent/join_token/${token}`)));
     const requests = tokens.map((token, n) =>
       encodeRequest(agentService(), 'AttestAgent', {
         params: {

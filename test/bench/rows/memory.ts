@@ -33,8 +33,14 @@ async function idleMemory(socketPath: string, settledMs: number): Promise<Measur
   const seconds = (performance.now() - began) / 1000;
   const cpuSeconds = cpuSecondsOf(pid) - cpuBefore;
   const rssMb = rssMbOf(pid);
+  const cpuBeforeCalls = cpuSecondsOf(pid);
   const calls = await wakingCalls(socketPath);
-  return { ...calls, rssMb, extra: { highest_mb: highest, idle_cpu_percent: (cpuSeconds / seconds) * 100 } };
+  return {
+    ...calls,
+    cpuSeconds: cpuSecondsOf(pid) - cpuBeforeCalls,
+    rssMb,
+    extra: { highest_mb: highest, idle_cpu_percent: (cpuSeconds / seconds) * 100 },
+  };
 }
 
 /** What the first callers wait for after nobody asked for anything: a sign of life. */

@@ -1,9 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { connectUnix } from '../../../common/rpc/client.ts';
+import { agentService, entryService } from '../../../common/rpc/services.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { layOutSite } from '../target/launch.ts';
 import { rows } from '../rows.ts';
@@ -69,6 +71,28 @@ describe('the bench', () => {
   });
 });
 
+describe('a command line', () => {
+  it('is refused by what is wrong with it, and then costs no earlier results', async () => {
+    const earlier = path.join(folder, 'earlier.jsonl');
+    writeFileSync(earlier, 'earlier');
+    const absent = path.join(folder, 'absent/rows.jsonl');
+    for (const [flags, message] of [
+      [['-target', ''], '-target is empty'],
+      [['-against', ''], '-against is empty'],
+      [['-rounds', '1.5'], '-rounds: 1.5 is not a whole number'],
+      [['-duration', 'x'], '-duration: x is not a positive number'],
+      [['-json', absent], `-json: ENOENT: no such file or directory, open '${absent}'`],
+      [['-json', earlier, '-target', `bin=${folder}`], 'spire-server'],
+    ] as const) {
+      await expect(run(process.execPath, [main, ...flags])).rejects.toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining(message),
+      });
+    }
+    expect(readFileSync(earlier, 'utf8')).toBe('earlier');
+  });
+});
+
 describe('rows of a target that the bench starts', () => {
   it('have all their numbers, and a line in the table', { timeout: PATIENCE_MS }, async () => {
     const names = ['load-ceiling', 'x509-svid-10-per-call-8-conns', 'server-restart-0', 'cli-start'];
@@ -80,8 +104,20 @@ describe('rows of a target that the bench starts', () => {
   });
 });
 
+/** What a server has. */
+async function heldBy(adminSocket: string): Promise<{ readonly entries: readonly string[]; readonly agents: number }> {
+  const admin = connectUnix(adminSocket);
+  try {
+    const { entries } = await admin.call(entryService(), 'ListEntries', {}, { timeoutMs: PATIENCE_MS });
+    const { count } = await admin.call(agentService(), 'CountAgents', {}, { timeoutMs: PATIENCE_MS });
+    return { entries: entries.map(({ id }) => id), agents: count };
+  } finally {
+    admin.close();
+  }
+}
+
 describe('rows of a target that runs already', () => {
-  it('are verified, and those that start programs are skipped', { timeout: PATIENCE_MS }, async () => {
+  it('are verified, and those that start programs are skipped', { timeout: 2 * PATIENCE_MS }, async () => {
     // Both look for changes more often than they do by themselves, so that this does not wait for it.
     const config = {
       server: 'experimental { cache_reload_interval = "500ms" }',
@@ -96,8 +132,19 @@ describe('rows of a target that runs already', () => {
     const { lines } = await bench(target, [...names, 'server-start-0', 'idle-agent']);
     const good = { target: 'running', errors: 0, ops: positive, verified: positive, p99_ms: positive, stalls: number };
     expect(Object.fromEntries(lines)).toMatchObject(Object.fromEntries(names.map((name) => [name, good])));
-    expect(lines.get('server-start-0')?.skipped).toMatch(/bin=DIR/);
-    expect(lines.get('idle-agent')?.skipped).toMatch(/bin=DIR/);
+    const numbers = ['ops_per_s', 'ops_per_cpu_s', 'p50_ms', 'p99_ms', 'rss_mb', 'errors'];
+    for (const name of ['server-start-0', 'idle-agent']) {
+      expect(lines.get(name)?.skipped).toMatch(/bin=DIR/);
+      expect(Object.keys(lines.get(name) ?? {})).toEqual(expect.arrayContaining(numbers));
+    }
+    // Again, on a server that has seen the bench before; and whatever was made on it is gone each time.
+    const again = ['x509-svid-10-per-call-8-conns', 'attest-join-token', 'entry-create', 'entry-change-to-workload'];
+    for (let run = 0; run < 2; run += 1) {
+      const made = await bench(target, again);
+      const found = { target: 'running', errors: 0, ops: positive, ops_per_cpu_s: positive };
+      expect(Object.fromEntries(made.lines)).toMatchObject(Object.fromEntries(again.map((name) => [name, found])));
+      expect(await heldBy(site.at.adminSocket)).toEqual({ entries: [], agents: 1 });
+    }
   });
 });
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectUnix, type RpcChannel } from '../../../common/rpc/client.ts';
 import { workloadService } from '../../../common/rpc/services.ts';
@@ -30,7 +31,8 @@ export interface SelfIdentity {
 /**
  * Registers this process by its user, below every agent that may be the one it asks.
  *
- * @param name the last part of the ID; `series` is the first part of the entries' IDs, one for each name
+ * @param name the last part of the ID; `series` is the first part of the entries' IDs, one for each name. The rest is new
+ *   each time: agents know entries by ID and revision, so one that was deleted and made anew would be no change to them.
  */
 export async function registerSelf(
   admin: RpcChannel,
@@ -40,13 +42,12 @@ export async function registerSelf(
   const bundle = await serverBundle(admin);
   const id = spiffeId(bundle.trustDomain, `/bench/${name}`);
   const selectors = [{ type: 'unix', value: `uid:${process.geteuid?.() ?? 0}` }];
-  const entries = agents.map((agent, n) => ({
-    id: `${series}-0000-4000-8000-${String(n).padStart(12, '0')}`,
+  const entries = agents.map((agent) => ({
+    id: `${series}${randomUUID().slice(8)}`,
     parentId: parseSpiffeId(agent),
     ...{ spiffeId: id, selectors, dnsNames: [] },
   }));
-  await createEntries(admin, entries);
-  return { id, bundle, entryIds: entries.map((entry) => entry.id) };
+  return { id, bundle, entryIds: await createEntries(admin, entries) };
 }
 
 /** Starts a site's agent, with an entry for this process there before it asks, and waits until this process is served. */
@@ -101,7 +102,7 @@ export async function untilServed(socketPath: string, identity: SelfIdentity): P
   const giveUp = Date.now() + PATIENCE_MS;
   for (;;) {
     const answer = await firstAnswer(socketPath, 'FetchX509SVID', {});
-    const wrong = answer === undefined ? 'the agent refused' : judgeUpdate(answer, identity);
+    const wrong = answer === undefined ? 'the agent refused, or did not answer' : judgeUpdate(answer, identity);
     if (wrong === undefined) return;
     if (Date.now() > giveUp) throw new Error(`no SVID of ${identity.id} within ${PATIENCE_MS} ms: ${wrong}`);
     await sleep(50);

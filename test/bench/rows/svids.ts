@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { svidService } from '../../../common/rpc/services.ts';
 import { spiffeId, type SpiffeId } from '../../../spiffe/id.ts';
 import { parseTrustDomain } from '../../../spiffe/trust-domain.ts';
@@ -15,6 +16,7 @@ import {
   keyedCsrs,
   pathOfMethod,
 } from './messages.ts';
+import { PATIENCE_MS } from './self.ts';
 
 /** Entries of the agent that calls; a batch asks for each of them before it asks for one again. */
 const ENTRIES = 50;
@@ -33,19 +35,27 @@ interface Caller {
   readonly entries: readonly SeedEntry[];
 }
 
+/** Made once for each server, as rows share it. */
+const callers = new WeakMap<ServerUnderTest, Caller>();
+
 async function callerOf(bench: Bench): Promise<Caller> {
   const server = await bench.server(0);
+  const known = callers.get(server);
+  if (known !== undefined) return known;
   const agent = await server.agent(0);
   const entries = entriesBelow(agent.id, agent.bundle.trustDomain);
   await createEntries(server.admin, entries);
-  await untilAuthorized({ server, agent, entries });
-  return { server, agent, entries };
+  const caller = { server, agent, entries };
+  await untilAuthorized(caller);
+  callers.set(server, caller);
+  return caller;
 }
 
+/** IDs never used before: a server that runs already may hold those of an earlier run, below an agent that is gone. */
 function entriesBelow(parentId: SpiffeId, trustDomain: string): SeedEntry[] {
   const domain = parseTrustDomain(trustDomain);
   return Array.from({ length: ENTRIES }, (_, n) => ({
-    id: `be9c5f1d-0000-4000-8000-${String(n).padStart(12, '0')}`,
+    id: `be9c5f1d${randomUUID().slice(8)}`,
     spiffeId: spiffeId(domain, `/bench/workload-${n}`),
     parentId,
     selectors: [{ type: 'bench', value: `n:${n}` }],
@@ -53,13 +63,18 @@ function entriesBelow(parentId: SpiffeId, trustDomain: string): SeedEntry[] {
   }));
 }
 
-/** Servers take up entries with their next look at them. */
+/**
+ * Servers take up entries with their next look at them.
+ *
+ * @throws Error with the server's last word when it takes too long
+ */
 async function untilAuthorized(caller: Caller): Promise<void> {
+  const giveUp = Date.now() + PATIENCE_MS;
   const [csr] = await keyedCsrs(1);
-  const last = caller.entries.at(-1);
+  const entry = caller.entries.at(-1);
   for (;;) {
     const request = encodeRequest(svidService(), 'BatchNewX509SVID', {
-      params: [{ entry_id: last?.id, csr: csr?.csr }],
+      params: [{ entry_id: entry?.id, csr: csr?.csr }],
     });
     const plan = {
       ...planOf(caller, 'BatchNewX509SVID', [request], 1, 1),
@@ -67,11 +82,15 @@ async function untilAuthorized(caller: Caller): Promise<void> {
       seconds: 0.05,
       sampleEvery: 1,
     };
-    const { verified, wrong } = await measureLoad(processOf(caller), [plan], ({ answer }) => {
+    const { verified, wrong, failures } = await measureLoad(processOf(caller), [plan], ({ answer }) => {
       const { results } = decodeAnswer(svidService(), 'BatchNewX509SVID', answer);
-      return results[0]?.status?.code === 0 ? undefined : 'not yet';
+      const { status } = results[0] ?? {};
+      return status?.code === 0 ? undefined : `${status?.code}: ${status?.message}`;
     });
     if (verified > 0 && wrong.length === 0) return;
+    if (Date.now() < giveUp) continue;
+    const last = wrong[0] ?? Object.keys(failures)[0] ?? 'no answer';
+    throw new Error(`the server signs nothing for an entry made ${PATIENCE_MS} ms ago: ${last}`);
   }
 }
 

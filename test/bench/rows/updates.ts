@@ -33,13 +33,12 @@ const GOLDEN = 0.618_034;
 const now = (): number => performance.timeOrigin + performance.now();
 
 /** When an update with a name in its certificate reached each open stream. */
-interface Streams {
+interface Streams extends Disposable {
   readonly arrivals: readonly (number | undefined)[];
   /** The last update of one of them. */
   readonly update: () => Buffer;
   /** Forgets arrivals; from now on updates count whose leaf holds `dnsName`. */
   expect(dnsName: string): void;
-  close(): void;
 }
 
 async function openStreams(socketPath: string, count: number): Promise<Streams> {
@@ -69,7 +68,16 @@ async function openStreams(socketPath: string, count: number): Promise<Streams> 
       }),
     );
   }
-  await Promise.all(first);
+  // A connection that is closed ends its streams, and with them the wait.
+  const giveUp = setTimeout(() => connections.forEach((one) => one.close()), PATIENCE_MS);
+  try {
+    await Promise.all(first);
+  } catch (error) {
+    for (const connection of connections) connection.close();
+    throw error;
+  } finally {
+    clearTimeout(giveUp);
+  }
   return {
     arrivals,
     update: () => update,
@@ -77,7 +85,7 @@ async function openStreams(socketPath: string, count: number): Promise<Streams> 
       wanted = dnsName;
       arrivals.fill(undefined);
     },
-    close() {
+    [Symbol.dispose]() {
       for (const connection of connections) connection.close();
     },
   };
@@ -126,7 +134,23 @@ async function changeAgainAndAgain(
   changes: number,
 ): Promise<Measured> {
   const { admin, identity, leave, socketPath } = await groundOf(bench, seeded);
-  const streams = await openStreams(socketPath, streamCount);
+  try {
+    return await measureChanges(socketPath, identity, admin, streamCount, changes);
+  } finally {
+    await deleteEntries(admin, identity.entryIds);
+    leave();
+  }
+}
+
+/** The changes themselves, on an agent that serves the identity. */
+async function measureChanges(
+  socketPath: string,
+  identity: SelfIdentity,
+  admin: RpcChannel,
+  streamCount: number,
+  changes: number,
+): Promise<Measured> {
+  using streams = await openStreams(socketPath, streamCount);
   using watch = watchProcess(await listenerPid(socketPath));
   using probe = await probeStalls(socketPath);
   const began = now();
@@ -149,9 +173,6 @@ async function changeAgainAndAgain(
   }
   const { cpuSeconds, rssMb } = watch.between(began, now());
   const stalls = probe.between(began, now());
-  streams.close();
-  await deleteEntries(admin, identity.entryIds);
-  leave();
   const [fanout, change] = [latenciesOf(spreads), latenciesOf(waits)];
   const measured = streamCount > 1 ? spreads : waits;
   const seconds = measured.reduce((sum, ms) => sum + ms, 0) / 1000;

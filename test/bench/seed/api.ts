@@ -39,14 +39,23 @@ export function entryMessage(entry: SeedEntry): EntryMessage {
 /**
  * Creates entries by the admin API of any server; those that are there already are left alone.
  *
+ * @param progress hears now and then how many are there, as some servers take many minutes for many
+ * @returns their IDs on the server, in their order: of those that were there already, the IDs that they had
  * @throws Error when the server refuses one
  */
-export async function createEntries(admin: RpcChannel, entries: Iterable<SeedEntry>): Promise<void> {
+export async function createEntries(
+  admin: RpcChannel,
+  entries: Iterable<SeedEntry>,
+  progress: (made: number) => void = () => undefined,
+): Promise<string[]> {
+  const ids: string[] = [];
   const create = async (batch: readonly SeedEntry[]): Promise<void> => {
     const request = { entries: batch.map(entryMessage), output_mask: {} };
     const { results } = await admin.call(entryService(), 'BatchCreateEntry', request, CALL);
     const refused = results.find(({ status }) => status?.code !== OK && status?.code !== ALREADY_EXISTS);
     if (refused !== undefined) throw new Error(`an entry was not created: ${refused.status?.message}`);
+    ids.push(...batch.map(({ id }, n) => results[n]?.entry?.id || id));
+    progress(ids.length);
   };
   let batch: SeedEntry[] = [];
   for (const one of entries) {
@@ -54,6 +63,7 @@ export async function createEntries(admin: RpcChannel, entries: Iterable<SeedEnt
     if (batch.length === BATCH) await create(batch.splice(0));
   }
   if (batch.length > 0) await create(batch);
+  return ids;
 }
 
 /** Deletes entries; those that are not there are passed over. */
@@ -78,6 +88,8 @@ export interface SeedTarget {
   /** `host:port` of the agent-facing API. */
   readonly address: string;
   readonly admin: RpcChannel;
+  /** Gets the IDs of agents that the bench attests, so that they can be taken away again. */
+  readonly played?: string[];
 }
 
 /** The server's own bundle by the admin API, which also tells the trust domain. */
@@ -110,7 +122,9 @@ export async function attestBenchAgent(target: SeedTarget, alias?: SpiffeId): Pr
     const { chain } = await client.attest(attestor, csr, signal);
     const [leaf] = chain;
     if (leaf === undefined) throw new Error('the server attested an agent but sent no SVID');
-    return { id: spiffeIdOf(parseCertificate(leaf)), chain, privateKey: signer.privateKey, bundle };
+    const id = spiffeIdOf(parseCertificate(leaf));
+    target.played?.push(id);
+    return { id, chain, privateKey: signer.privateKey, bundle };
   } finally {
     client.close();
   }

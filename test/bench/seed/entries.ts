@@ -17,6 +17,9 @@ const ENTRIES_PER_GROUP = 10_000;
 /** Every tenth entry names its service for TLS, as web servers do. */
 const DNS_EVERY = 10;
 
+/** The IDs of all seeded entries begin with it. */
+export const SEED_SERIES = 'be9c0000-0000-4000-8000-';
+
 /** So many groups of agents do `entries` entries belong to. */
 export function groupsOf(entries: number): number {
   return Math.max(1, Math.ceil(entries / ENTRIES_PER_GROUP));
@@ -37,7 +40,7 @@ export function seedEntry(trustDomain: string, n: number, count: number): SeedEn
   const account = `service-${n}`;
   return {
     // The shape and length of the IDs that servers make themselves.
-    id: `be9c0000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`,
+    id: `${SEED_SERIES}${n.toString(16).padStart(12, '0')}`,
     spiffeId: spiffeId(domain, `/ns/${namespace}/sa/${account}`),
     parentId: groupId(trustDomain, n % groupsOf(count)),
     selectors: [

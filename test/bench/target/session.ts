@@ -4,6 +4,7 @@ import { agentService } from '../../../common/rpc/services.ts';
 import type { AgentUnderTest, Bench, Row, ServerUnderTest } from '../row.ts';
 import { attestBenchAgent, type BenchAgent, createEntries, serverBundle } from '../seed/api.ts';
 import { seedEntries } from '../seed/entries.ts';
+import { sweep } from '../seed/sweep.ts';
 import { type SeedFiles, seedFiles } from '../seed/sqlite.ts';
 import { BENCH_TRUST_DOMAIN } from './launch-config.ts';
 import { layOutSite, type Site } from './launch.ts';
@@ -31,7 +32,7 @@ export interface Session extends AsyncDisposable {
 /** @param sizes see `Bench` */
 export function openSession(
   target: TargetAddress,
-  sizes: { readonly seconds: number; readonly shrink: number },
+  { keep, ...sizes }: { readonly seconds: number; readonly shrink: number; readonly keep: boolean },
 ): Session {
   const stack = new CloseStack();
   const scratch = benchFolder();
@@ -40,10 +41,17 @@ export function openSession(
   const sites = new SiteStore(target, seeds);
   stack.defer('sites', () => sites[Symbol.asyncDispose]());
   const servers = new Map<number, Promise<ServerUnderTest>>();
+  let found: Promise<OutsideServer> | undefined;
+  /** One server, however many entries it is asked for. */
+  const outside = async (entries: number): Promise<OutsideServer> => {
+    const server = await (found ??= outsideServer(target, stack, keep));
+    if (entries > 0) await seedByApi(server, entries, target.label);
+    return server;
+  };
   const serverWith = (entries: number): Promise<ServerUnderTest> => {
     let server = servers.get(entries);
     if (server === undefined) {
-      server = target.bin === undefined ? outsideServer(target, entries, stack) : startedServer(sites, entries, stack);
+      server = target.bin === undefined ? outside(entries) : startedServer(sites, entries, stack);
       servers.set(entries, server);
     }
     return server;
@@ -54,7 +62,7 @@ export function openSession(
     label: target.label,
     bin: target.bin ?? '',
     server: serverWith,
-    agent: () => (agent ??= agentOf(target, sites, serverWith)),
+    agent: () => (agent ??= target.bin === undefined ? outsideAgent(target, outside) : startedAgent(sites, serverWith)),
     site: (entries) => sites.fresh(entries),
   };
   return {
@@ -130,24 +138,44 @@ async function startedServer(sites: SiteStore, entries: number, stack: CloseStac
   return serverAt(address, at.adminSocket, stack);
 }
 
+/** A server that somebody else started. */
+interface OutsideServer extends ServerUnderTest {
+  /** Agents that it knew before the bench played any; one of them is behind the agent's socket. */
+  readonly before: readonly string[];
+}
+
 async function outsideServer(
   { server = '', admin = '' }: TargetAddress,
-  entries: number,
   stack: CloseStack,
-): Promise<ServerUnderTest> {
+  keep: boolean,
+): Promise<OutsideServer> {
   const found = await serverAt(server, admin, stack);
-  if (entries > 0) {
-    const { trustDomain } = await serverBundle(found.admin);
-    await createEntries(found.admin, seedEntries(trustDomain, entries));
-  }
-  return found;
+  const { agents } = await found.admin.call(agentService(), 'ListAgents', {}, { timeoutMs: 30_000 });
+  stack.defer('what the bench made on the server', () => sweep(found.admin, found.played, keep));
+  return { ...found, before: agents.map(({ id }) => `spiffe://${id?.trust_domain}${id?.path}`) };
+}
+
+/** How often it is said how far the seeding is, in milliseconds. */
+const SAY_EVERY_MS = 10_000;
+
+/** Makes entries by the admin API, which takes some servers many minutes: they are told apart from one that hangs. */
+async function seedByApi({ admin }: ServerUnderTest, entries: number, label: string): Promise<void> {
+  const { trustDomain } = await serverBundle(admin);
+  let said = Date.now();
+  await createEntries(admin, seedEntries(trustDomain, entries), (made) => {
+    if (Date.now() - said < SAY_EVERY_MS) return;
+    said = Date.now();
+    console.error(`${label}: ${made} of ${entries} entries made through the admin socket`);
+  });
 }
 
 async function serverAt(address: string, adminSocket: string, stack: CloseStack): Promise<ServerUnderTest> {
   const admin: RpcChannel = connectUnix(adminSocket, LIMITS);
   stack.defer('admin channel', () => admin.close());
   const agents = new Map<number, Promise<BenchAgent>>();
+  const played: string[] = [];
   return {
+    played,
     address,
     adminSocket,
     admin,
@@ -155,7 +183,7 @@ async function serverAt(address: string, adminSocket: string, stack: CloseStack)
     agent(n) {
       let agent = agents.get(n);
       if (agent === undefined) {
-        agent = attestBenchAgent({ address, admin });
+        agent = attestBenchAgent({ address, admin, played });
         agents.set(n, agent);
       }
       return agent;
@@ -163,20 +191,22 @@ async function serverAt(address: string, adminSocket: string, stack: CloseStack)
   };
 }
 
-async function agentOf(
+async function outsideAgent(
   target: TargetAddress,
+  outside: (entries: number) => Promise<OutsideServer>,
+): Promise<AgentUnderTest> {
+  const server = await outside(0);
+  const socketPath = target.agent ?? '';
+  if (server.before.length === 0)
+    throw new Error(`the server behind ${target.admin} knows no agent, so ${socketPath} is not of one`);
+  return { socketPath, server, ids: server.before, pid: await listenerPid(socketPath) };
+}
+
+async function startedAgent(
   sites: SiteStore,
   serverWith: (entries: number) => Promise<ServerUnderTest>,
 ): Promise<AgentUnderTest> {
   const server = await serverWith(0);
-  if (target.bin === undefined) {
-    const socketPath = target.agent ?? '';
-    const { agents } = await server.admin.call(agentService(), 'ListAgents', {}, { timeoutMs: 30_000 });
-    const ids = agents.map(({ id }) => `spiffe://${id?.trust_domain}${id?.path}`);
-    if (ids.length === 0)
-      throw new Error(`the server behind ${target.admin} knows no agent, so ${socketPath} is not of one`);
-    return { socketPath, server, ids, pid: await listenerPid(socketPath) };
-  }
   const site = await sites.kept(0);
   if (!site.agent.running) await site.startAgent();
   const socketPath = site.at.workloadSocket;
