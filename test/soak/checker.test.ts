@@ -10,7 +10,7 @@ import type { Admin, ListedAgent } from './admin.ts';
 import { lateStream } from './workloads.ts';
 import { checkEntries, contentOf, newLedger, settle } from './ledger.ts';
 import type { ServerFiles } from './on-disk.ts';
-import { newSightings } from './sightings.ts';
+import { judgedAt, newSightings } from './sightings.ts';
 import { emptyBundle } from '../../spiffe/bundle/bundle.ts';
 import { parseTrustDomain } from '../../spiffe/trust-domain.ts';
 import type { AuthorityStatus, TokenKeyRecord } from '../../server/ca/journal/record.ts';
@@ -117,6 +117,23 @@ describe('the checker of certificates', () => {
     expect(judged).toEqual([expect.stringMatching(/^four: /)]);
     sightings.jwt('five', 'a.b.c', 'audience', now);
     expect(await sightings.judge(bundle)).toEqual([expect.stringMatching(/^five: .* JWT-SVID/)]);
+  });
+});
+
+describe('the moment by which an answer is judged', () => {
+  const now = Date.now();
+
+  it.each([
+    ['on its way when it ran out', now - 60_000, now - 30_000, now - 30_000],
+    ['run out before it was asked for', now - 30_000, now - 60_000, now - 30_000],
+  ])('%s', (_what, asked, notAfter, moment) => {
+    expect(judgedAt(asked, notAfter)).toBe(moment);
+  });
+
+  it('is the present for what is still valid', () => {
+    const moment = judgedAt(now - 1000, now + 60_000);
+    expect(moment).toBeGreaterThanOrEqual(now);
+    expect(moment).toBeLessThan(now + 60_000);
   });
 });
 

@@ -4,7 +4,8 @@ import type { Random } from '../fuzz/random.ts';
 import { type Admin, type ListedAgent, pause } from './admin.ts';
 import { agentIdOf, attestNode, clientOf, createToken, identityOf, newKey, NODES } from './node.ts';
 import { type Site, TRUST_DOMAIN } from './processes.ts';
-import type { Sightings } from './sightings.ts';
+import { parseCertificate } from '../../spiffe/x509/certificate.ts';
+import { judgedAt, type Sightings } from './sightings.ts';
 
 /** Join tokens and what is known of each. */
 export interface Tokens {
@@ -61,9 +62,9 @@ export function newNode(index: number, context: NodeContext): Node {
     roots = (await admin.bundle()).x509Authorities.map(({ certificate }) => certificate);
     client.reconnect();
   };
-  const see = (chain: readonly Buffer[]): void => {
+  const see = (chain: readonly Buffer[], asked: number): void => {
     // Roots that were read before the last rotation are no judge; the server's bundle is asked in the next check.
-    for (const finding of sightings.x509(where, chain, Date.now())) report(finding);
+    for (const finding of sightings.x509(where, chain, judgedAt(asked, endOf(chain)))) report(finding);
   };
   const isExpired = (): boolean => identity === undefined || identity.notAfter - Date.now() < ALMOST_EXPIRED_MS;
 
@@ -71,19 +72,21 @@ export function newNode(index: number, context: NodeContext): Node {
     const token = await createToken(admin, NODES);
     await takeRoots();
     context.tokens.unanswered.add(token);
+    const asked = Date.now();
     identity = await attestNode(site, roots, token);
     context.tokens.unanswered.delete(token);
     context.tokens.used.add(token);
     client.reconnect();
-    see(identity.chain);
+    see(identity.chain, asked);
   };
 
   const renew = async (): Promise<void> => {
     const { signer, csr } = await newKey();
+    const asked = Date.now();
     const { chain } = await client.renewAgent(csr, signal);
     identity = identityOf(chain, signer);
     client.reconnect();
-    see(chain);
+    see(chain, asked);
   };
 
   const sign = async (): Promise<void> => {
@@ -93,9 +96,11 @@ export function newNode(index: number, context: NodeContext): Node {
         csr: (await newKey(`spiffe://${TRUST_DOMAIN}/${entryId}`)).csr,
       })),
     );
-    for (const { chain } of (await client.signX509Svids(requests, signal)).values()) see(chain);
+    const asked = Date.now();
+    for (const { chain } of (await client.signX509Svids(requests, signal)).values()) see(chain, asked);
+    const askedForToken = Date.now();
     const jwt = await client.signJwtSvid(random.pick(NODE_ENTRIES), ['soak'], signal);
-    sightings.jwt(where, jwt.token, 'soak', Date.now());
+    sightings.jwt(where, jwt.token, 'soak', judgedAt(askedForToken, (jwt.expiresAt - 1) * 1000));
   };
 
   const step = async (): Promise<void> => {
@@ -143,6 +148,11 @@ function isHalfOver(identity: AgentIdentity | undefined): boolean {
   return identity.notAfter - Date.now() < (identity.notAfter - identity.notBefore) / 2;
 }
 
+/** Unix milliseconds; 0 of an empty chain, which is a finding by itself. */
+function endOf([leaf]: readonly Buffer[]): number {
+  return leaf === undefined ? 0 : parseCertificate(leaf).notAfter;
+}
+
 function raise(text: string): never {
   throw new Error(text);
 }
@@ -169,8 +179,9 @@ export async function useToken(token: string, context: NodeContext): Promise<voi
   const { admin, report, sightings, site, tokens } = context;
   const roots = (await admin.bundle()).x509Authorities.map(({ certificate }) => certificate);
   try {
+    const asked = Date.now();
     const { chain } = await attestNode(site, roots, token);
-    for (const finding of sightings.x509('token', chain, Date.now(), roots)) report(finding);
+    for (const finding of sightings.x509('token', chain, judgedAt(asked, endOf(chain)), roots)) report(finding);
     tokens.used.add(token);
   } catch (error) {
     tokens.unanswered.add(token);

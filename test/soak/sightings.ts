@@ -35,6 +35,17 @@ export interface Sightings {
   readonly tokens: number;
 }
 
+/**
+ * The moment by which an answer is judged: what was valid when it was asked for may have run out on its way, when the
+ * network was cut or a process held.
+ *
+ * @param asked Unix milliseconds
+ * @param notAfter Unix milliseconds of its last valid moment
+ */
+export function judgedAt(asked: number, notAfter: number): number {
+  return Math.max(asked, Math.min(Date.now(), notAfter));
+}
+
 export function newSightings(): Sightings {
   const certificates = new Map<string, string>();
   const agentSerials = new Map<string, string[]>();

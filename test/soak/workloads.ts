@@ -5,7 +5,7 @@ import { parseTrustDomain } from '../../spiffe/trust-domain.ts';
 import type { Random } from '../fuzz/random.ts';
 import { pause } from './admin.ts';
 import { type Site, TRUST_DOMAIN } from './processes.ts';
-import type { Sightings } from './sightings.ts';
+import { judgedAt, type Sightings } from './sightings.ts';
 
 /** The identity whose SVID shows the last change: a DNS name that is a number. */
 export const CANARY = '/canary';
@@ -165,10 +165,11 @@ async function runCalls(context: WorkloadContext, count: () => void): Promise<vo
           }
         } else {
           const audience = `audience-${random.int(50)}`;
+          const asked = Date.now();
           const tokens = await api.fetchJwtSvids({ audience: [audience] }, { signal });
-          for (const { id, token } of tokens) {
+          for (const { expiresAt, id, token } of tokens) {
             if (!id.startsWith(own)) report('fetch: a JWT-SVID of another trust domain');
-            sightings.jwt('fetch', token, audience, Date.now());
+            sightings.jwt('fetch', token, audience, judgedAt(asked, expiresAt - 1000));
           }
         }
         count();
