@@ -29,7 +29,7 @@ import { serverClient } from './server-client/server-client.ts';
 import { type AgentStore, openAgentStore, withoutSvid } from './storage/agent-data.ts';
 import type { Sync, SyncDependencies } from './sync/contract.ts';
 import { kindOfFailure } from './sync/failure.ts';
-import { synchronisation } from './sync/sync.ts';
+import { clockBehind, synchronisation } from './sync/sync.ts';
 import { workloadAttestation } from './workload/attestation.ts';
 
 /** What an agent is made from. */
@@ -113,7 +113,7 @@ async function assemble(
     log: named('manager'),
   });
   await postStatus(client, log, signal);
-  await initialise(options, sync, attestation, signal);
+  await initialise(options, sync, { ...attestation, identity: identity.current }, signal);
 
   await openWorkloadApi(options, plugins, { cache, jwtSvids }, resources);
   return sync;
@@ -222,7 +222,7 @@ const GIVE_UP_MS = 60_000;
 async function initialise(
   { clock, log, random = Math.random }: AgentOptions,
   sync: Sync,
-  attestation: AttestationDependencies,
+  { identity, storage }: Pick<AttestationDependencies, 'storage'> & Pick<Attested, 'identity'>,
   signal: AbortSignal,
 ): Promise<void> {
   const deadline = clock.steady() + GIVE_UP_MS;
@@ -234,13 +234,14 @@ async function initialise(
       const kind = kindOfFailure(error);
       if (kind === 'attest' || kind === 'banned') {
         // It would only be refused again after a restart.
-        await attestation.storage.update(withoutSvid);
+        await storage.update(withoutSvid);
         throw error;
       }
       const wait = backoffDelay(RETRY, failures, random);
       if (signal.aborted || clock.steady() + wait > deadline) throw error;
       log.warn('Failed to initialize manager', {
         error: messageOf(error),
+        ...clockBehind(identity, clock.now()),
         retry_interval: `${(wait / 1000).toFixed(3)}s`,
       });
       await clock.sleep(wait, signal);

@@ -4,6 +4,7 @@ import {
   adviseTtl,
   authoritySteps,
   isAvailabilityTargetIgnored,
+  isBeforeItsTime,
   isJwtSvidFresh,
   isPastHalfLife,
   prepareAfter,
@@ -125,6 +126,16 @@ describe('other SVIDs', () => {
     expect(isJwtSvidFresh(svid, START + 160_000, () => 0)).toBe(true);
     expect(isJwtSvidFresh(svid, START + 140_000, () => 1)).toBe(false);
     expect(isJwtSvidFresh(lasting(0), START, () => 0)).toBe(false);
+  });
+
+  it('are from a wrong time when the clock was set back since, and not when they came so', () => {
+    const svid = { notBefore: START - 10_000, receivedAt: START };
+    expect(isBeforeItsTime(svid, START - 10_000)).toBe(false);
+    expect(isBeforeItsTime(svid, START - 10_001)).toBe(true);
+    const issuedAhead = { notBefore: START + HOUR, receivedAt: START };
+    expect(isBeforeItsTime(issuedAhead, START)).toBe(false);
+    expect(isBeforeItsTime(issuedAhead, START - 10_000)).toBe(false);
+    expect(isBeforeItsTime(issuedAhead, START - 10_001)).toBe(true);
   });
 
   it('renews the SVID of a server after its half-life', () => {

@@ -4,6 +4,12 @@ export interface Validity {
   readonly notAfter: number;
 }
 
+/** When something began to be valid, and when it was received. Unix milliseconds, each by the clock of the time. */
+export interface Received {
+  readonly notBefore: number;
+  readonly receivedAt: number;
+}
+
 /** A number from [0, 1), drawn anew at each call; `Math.random` will do, as it only spreads load. */
 export type Random = () => number;
 
@@ -48,6 +54,18 @@ const BACKDATE = 10_000;
  */
 export function isMadeInFuture({ notBefore }: Pick<Validity, 'notBefore'>, now: number): boolean {
   return now < notBefore - BACKDATE;
+}
+
+/**
+ * Whether the clock was set back since an SVID was received, to before the SVID is valid: it is from a time that was
+ * wrong. One that came before its time, as the clock of whoever issued it is ahead, is not meant: the next one would be
+ * no better, and would be asked for without end.
+ *
+ * @param svid Unix ms; `notBefore` is the `iat` of a JWT-SVID
+ * @param now Unix ms
+ */
+export function isBeforeItsTime(svid: Received, now: number): boolean {
+  return now < svid.notBefore && now < svid.receivedAt - BACKDATE;
 }
 
 /** What is due for a pair of authorities; `prepare` may be followed by `activate` in the same check. */

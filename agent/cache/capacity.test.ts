@@ -50,7 +50,7 @@ function worldOf(all: readonly Given[], maxSvids: number): { entries: AgentEntry
   for (const [at, one] of all.entries()) {
     const entry = entries[at];
     if (one.held === undefined || entry === undefined) continue;
-    const svid = { chain: [], privateKey, notBefore: 0, notAfter: 1000 + at, revisionNumber: one.held };
+    const svid = { chain: [], privateKey, notBefore: 0, notAfter: 1000 + at, receivedAt: 0, revisionNumber: one.held };
     held.set(entry.id, { entry: { ...entry, revisionNumber: one.held }, svid });
   }
   const holdings: Holdings = {

@@ -12,6 +12,7 @@ export interface HeldX509Svid {
   /** Unix milliseconds. */
   readonly notBefore: number;
   readonly notAfter: number;
+  readonly receivedAt: number;
   /** The revision of the entry that it was signed for. */
   readonly revisionNumber: number;
 }

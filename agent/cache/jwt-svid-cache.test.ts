@@ -87,6 +87,37 @@ describe('the cache of JWT-SVIDs', () => {
     expect(state.asked).toHaveLength(2);
   });
 
+  it('asks for another when the clock was set back to before the token, but once', async () => {
+    const { clock, get, state } = world();
+    const first = await get('a');
+    clock.jump(clock.now() - 40 * 60_000);
+    const second = await get('a');
+    expect(second.issuedAt).toBe(first.issuedAt - 40 * 60);
+    expect(await get('a')).toBe(second);
+    expect(state.asked).toHaveLength(2);
+  });
+
+  it('hands out the token from the future while the server does not answer', async () => {
+    const { clock, get, state } = world();
+    const first = await get('a');
+    clock.jump(clock.now() - 40 * 60_000);
+    state.refuse = failure('unknown');
+    expect(await get('a')).toBe(first);
+  });
+
+  it('does not ask at each call when the clock of the server is ahead', async () => {
+    const ahead = (svid: SignedJwtSvid) => ({
+      ...svid,
+      issuedAt: svid.issuedAt + 300,
+      expiresAt: svid.expiresAt + 300,
+    });
+    const { get, state } = world();
+    state.change = ahead;
+    const first = await get('a');
+    expect(await get('a')).toBe(first);
+    expect(state.asked).toHaveLength(1);
+  });
+
   it('tells identities and audiences apart, but not the order of audiences', async () => {
     const { cache, get, state } = world();
     const first = await get('a', 'b');

@@ -6,7 +6,7 @@ import type { Logger } from '../../common/log/logger.ts';
 import { orAbort } from '../../common/rpc/stream.ts';
 import type { SpiffeId } from '../../spiffe/id.ts';
 import { readUnverifiedJwtSvid } from '../../spiffe/jwt/verify.ts';
-import { isJwtSvidFresh } from '../../spiffe/rotation.ts';
+import { isBeforeItsTime, isJwtSvidFresh } from '../../spiffe/rotation.ts';
 import type { AgentEntry, ServerClient, SignedJwtSvid } from '../server-client/contract.ts';
 import type { CachedJwtSvid, JwtSvidCache } from './contract.ts';
 
@@ -34,6 +34,8 @@ export interface DrivenJwtSvidCache extends JwtSvidCache, Closable {
 interface HeldToken {
   readonly svid: CachedJwtSvid;
   readonly keyId: string | undefined;
+  /** Unix milliseconds. */
+  readonly receivedAt: number;
 }
 
 const DEFAULT_MAX_TOKENS = 1000;
@@ -68,7 +70,7 @@ export function createJwtSvidCache(options: JwtSvidCacheOptions): DrivenJwtSvidC
       const signed = await signWithRetries(options, entry, audience, timeoutMs, closed.signal);
       const svid = checked(signed, entry.spiffeId);
       const { keyId } = readUnverifiedJwtSvid(svid.token);
-      if (keyId === undefined || !distrusted.has(keyId)) tokens.set(key, { svid, keyId });
+      if (keyId === undefined || !distrusted.has(keyId)) tokens.set(key, { svid, keyId, receivedAt: clock.now() });
       return svid;
     } catch (error) {
       // Looked up anew: the token may have been dropped meanwhile.
@@ -97,8 +99,8 @@ export function createJwtSvidCache(options: JwtSvidCacheOptions): DrivenJwtSvidC
     async get(entry, audience, signal) {
       const distinct = [...new Set(audience)];
       const key = keyOf(entry.spiffeId, distinct);
-      const held = tokens.get(key)?.svid;
-      if (held !== undefined && isJwtSvidFresh(validityOf(held), clock.now(), random)) return held;
+      const held = tokens.get(key);
+      if (held !== undefined && isFresh(held, clock.now(), random)) return held.svid;
       return orAbort(share(key, entry, distinct), signal);
     },
     removeSignedBy(keyId) {
@@ -162,8 +164,9 @@ function checked({ id, token, issuedAt, expiresAt }: SignedJwtSvid, wanted: Spif
   return Object.freeze({ token, issuedAt, expiresAt });
 }
 
-function validityOf({ issuedAt, expiresAt }: CachedJwtSvid): { readonly notBefore: number; readonly notAfter: number } {
-  return { notBefore: issuedAt * 1000, notAfter: expiresAt * 1000 };
+function isFresh({ svid, receivedAt }: HeldToken, now: number, random: () => number): boolean {
+  const validity = { notBefore: svid.issuedAt * 1000, notAfter: svid.expiresAt * 1000 };
+  return isJwtSvidFresh(validity, now, random) && !isBeforeItsTime({ ...validity, receivedAt }, now);
 }
 
 /** JSON keeps the parts apart, whatever an audience holds. */

@@ -118,7 +118,7 @@ function take(one: Step, cache: ReturnType<typeof createWorkloadCache>, model: M
   const signed = new Map<string, HeldX509Svid>();
   for (const each of model.entries.filter(({ id }) => one.ids.includes(id))) {
     const { id, revisionNumber } = each;
-    const svid: HeldX509Svid = { chain: [], privateKey, notBefore: 0, notAfter: 1, revisionNumber };
+    const svid: HeldX509Svid = { chain: [], privateKey, notBefore: 0, notAfter: 1, receivedAt: 0, revisionNumber };
     signed.set(id, svid);
     if (!each.storeSvid) model.held.set(id, { entry: each, svid });
   }

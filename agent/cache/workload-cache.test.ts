@@ -34,7 +34,7 @@ function entry(id: string, of: readonly string[], more: Partial<AgentEntry> = {}
 }
 
 function svid(revisionNumber = 0, notAfter = 1000): HeldX509Svid {
-  return { chain: [Buffer.from('leaf')], privateKey, notBefore: 0, notAfter, revisionNumber };
+  return { chain: [Buffer.from('leaf')], privateKey, notBefore: 0, notAfter, receivedAt: 0, revisionNumber };
 }
 
 /** A cache with helpers that speak of IDs. */

@@ -1,6 +1,6 @@
 import type { Task } from '../../common/lifecycle.ts';
 import type { Bundle } from '../../spiffe/bundle/bundle.ts';
-import { shouldRenewX509Svid } from '../../spiffe/rotation.ts';
+import { isBeforeItsTime, shouldRenewX509Svid } from '../../spiffe/rotation.ts';
 import { fetchFederatedBundles, federatedTrustDomains } from './bundles.ts';
 import type { SyncDependencies } from './contract.ts';
 import { type Due, x509Signing } from './signing.ts';
@@ -17,12 +17,15 @@ export interface Round {
 /** The calls of a synchronisation, in the order in which one needs the other's answer. */
 export function syncRound(deps: SyncDependencies): Round {
   const { bundle, client, clock, config, feed, log, random } = deps;
-  const signing = x509Signing({ client, feed, keyType: config.workloadKeyType, log });
+  const signing = x509Signing({ client, feed, keyType: config.workloadKeyType, clock, log });
 
   const due = (): Due => {
     const now = clock.now();
     const isTainted = taintTest(bundle.current);
-    return (svid) => shouldRenewX509Svid(svid, now, random, config.availabilityTarget) || isTainted(svid.chain);
+    return (svid) =>
+      shouldRenewX509Svid(svid, now, random, config.availabilityTarget) ||
+      isBeforeItsTime(svid, now) ||
+      isTainted(svid.chain);
   };
 
   const takeBundle = async (next: Bundle): Promise<void> => {

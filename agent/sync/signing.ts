@@ -1,4 +1,5 @@
 import { FinialError } from '../../common/errors.ts';
+import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/log/logger.ts';
 import type { KeyType } from '../../spiffe/signer.ts';
 import { parseCertificate, spiffeIdOf } from '../../spiffe/x509/certificate.ts';
@@ -18,6 +19,7 @@ export interface SigningDependencies {
   readonly client: Pick<ServerClient, 'signX509Svids'>;
   readonly feed: Pick<CacheFeed, 'stale' | 'setSvids'>;
   readonly keyType: KeyType;
+  readonly clock: Pick<Clock, 'now'>;
   readonly log: Logger;
 }
 
@@ -72,7 +74,7 @@ async function signBatch(deps: SigningDependencies, batch: readonly AgentEntry[]
     const answer = signed.get(entry.id);
     try {
       if (answer === undefined) continue;
-      const svid = hold(answer, entry, signer);
+      const svid = { ...hold(answer, entry, signer), receivedAt: deps.clock.now() };
       svids.set(entry.id, svid);
       const expires_at = new Date(svid.notAfter).toISOString();
       deps.log.debug('SVID updated', { entry: entry.id, spiffe_id: entry.spiffeId, expires_at });
@@ -98,7 +100,11 @@ async function requestFor(entry: AgentEntry, keyType: KeyType): Promise<Request>
 }
 
 /** @throws FinialError when the certificate is not for the entry's identity and our key */
-function hold({ chain }: SignedX509Svid, entry: AgentEntry, signer: PrivateKeySigner): HeldX509Svid {
+function hold(
+  { chain }: SignedX509Svid,
+  entry: AgentEntry,
+  signer: PrivateKeySigner,
+): Omit<HeldX509Svid, 'receivedAt'> {
   const [first] = chain;
   if (first === undefined) throw new FinialError('internal', 'the chain is empty');
   const leaf = parseCertificate(first);

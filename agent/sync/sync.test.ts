@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ManualClock } from '../../common/clock.ts';
+import { type Clock, ManualClock } from '../../common/clock.ts';
 import { FinialError } from '../../common/errors.ts';
 import { silentLogger } from '../../common/log/logger.ts';
 import { subject } from '../../common/observable.ts';
@@ -251,6 +251,39 @@ describe('synchronisation', () => {
     await running;
   });
 
+  it('renews SVIDs from the future once when the clock was set back', async () => {
+    const { clock, deps, state, svids } = await world([entry('a')]);
+    const sync = synchronisation(deps);
+    await sync.once(signal);
+    clock.jump(clock.now() - 40 * 60_000);
+    for (let i = 0; i < 3; i += 1) await sync.once(signal);
+    expect(svids.get('a')?.notBefore).toBeLessThanOrEqual(clock.now());
+    expect(state.batches).toEqual([1, 1]);
+  });
+
+  it('leaves alone SVIDs that are valid at the time that the clock was set back to', async () => {
+    const { clock, deps, state } = await world([entry('a')]);
+    const sync = synchronisation(deps);
+    await sync.once(signal);
+    clock.jump(clock.now() + 20 * 60_000);
+    await sync.once(signal);
+    clock.jump(clock.now() - 15 * 60_000);
+    await sync.once(signal);
+    expect(state.batches).toEqual([1]);
+  });
+
+  it('does not renew SVIDs at each round when the clock of the server is ahead', async () => {
+    const { clock, deps, state } = await world([entry('a')]);
+    const behind: Clock = {
+      now: () => clock.now() - 300_000,
+      steady: () => clock.steady(),
+      sleep: (ms, stop) => clock.sleep(ms, stop),
+    };
+    const sync = synchronisation({ ...deps, clock: behind });
+    for (let i = 0; i < 3; i += 1) await sync.once(signal);
+    expect(state.batches).toEqual([1]);
+  });
+
   it('splits large sets, and halves the batch after a failure', async () => {
     const many = Array.from({ length: 620 }, (_, index) => entry(`e${index}`));
     const { deps, state } = await world(many);
@@ -328,7 +361,7 @@ describe('synchronisation', () => {
     await clock.advance(30_000);
     expect(lines.at(-1)).toMatchObject({
       message: 'Synchronize failed',
-      fields: { clock: "behind: this agent's own SVID is valid from 2025-12-31T23:59:50.000Z" },
+      fields: { clock: "behind, or ahead before: this agent's own SVID is valid from 2025-12-31T23:59:50.000Z" },
     });
     stop.abort();
     await running;

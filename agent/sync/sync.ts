@@ -16,10 +16,13 @@ const IDLE_MS = 5000;
 /** Between synchronisations at the server's hint, so that a burst of changes is not a burst of those. */
 const BETWEEN_HINTED_MS = 250;
 
-/** No server takes an SVID before its time, and the errors that come of it name anything but the clock. */
-function clockBehind({ notBefore }: AgentIdentity, now: number): { readonly clock?: string } {
+/**
+ * A field for the log when the agent's own SVID is from the future: the clock is behind, or was ahead when the SVID was
+ * issued. No server takes it, and the errors that come of it name anything but the clock.
+ */
+export function clockBehind({ notBefore }: AgentIdentity, now: number): { readonly clock?: string } {
   if (now >= notBefore) return {};
-  return { clock: `behind: this agent's own SVID is valid from ${new Date(notBefore).toISOString()}` };
+  return { clock: `behind, or ahead before: this agent's own SVID is valid from ${new Date(notBefore).toISOString()}` };
 }
 
 /** Keeps the agent's entries, bundles and SVIDs up to date, and its own identity valid. */

@@ -75,12 +75,18 @@ const rootsOf = ({ x509Bundles }: X509Source): number | undefined =>
   x509Bundles.get(parseTrustDomain(TRUST_DOMAIN))?.length;
 const bundleOf = async ({ site }: Scene): Promise<ReturnType<typeof authoritiesOf>> =>
   authoritiesOf((await site.serverCommand('bundle', 'show', '-output', 'json')).out);
+/** When the JWT-SVID was issued that the agent hands out now, Unix ms. */
+async function jwtIssuedAt({ site }: Scene): Promise<number> {
+  const { out } = await site.agentCommand('api', 'fetch', 'jwt', '-audience', 'peer');
+  const payload = /\beyJ[\w-]+\.([\w-]+)\./.exec(out)?.[1] ?? '';
+  return (JSON.parse(Buffer.from(payload, 'base64url').toString()) as { iat: number }).iat * 1000;
+}
 const agentsOf = async ({ site }: Scene): Promise<string> =>
   (await site.serverCommand('agent', 'list', '-output', 'json')).out;
 
 describe.skipIf(faketime === undefined)('a clock that is set while everything runs', () => {
   it(
-    'forward, past the half-life of SVIDs and then by an hour of suspend: all have new ones, nobody attests again',
+    'forward, past the half-life of SVIDs, then by an hour of suspend, and right again: all have new ones, nobody attests again',
     async () => {
       const { site, time } = await open('24h');
       const before = { bundle: await bundleOf(scene), id: JSON.parse(await agentsOf(scene)).agents[0].id };
@@ -92,6 +98,12 @@ describe.skipIf(faketime === undefined)('a clock that is set while everything ru
       expect(JSON.parse(await agentsOf(scene)).agents).toEqual([expect.objectContaining({ id: before.id })]);
       expect([site.server.running, site.agent.running]).toEqual([true, true]);
       expect((await site.agentCommand('healthcheck')).code).toBe(0);
+
+      // That was wrong: what was issued meanwhile is not valid at the right time, and is not kept until it is.
+      const ahead = await jwtIssuedAt(scene);
+      time.set(0);
+      await untilFresh(scene);
+      expect(await jwtIssuedAt(scene)).toBeLessThan(ahead - HOUR);
     },
     TEST_MS,
   );
@@ -106,7 +118,7 @@ describe.skipIf(faketime === undefined)('a clock that is set while everything ru
         'an agent that sees it',
         () => {
           expect(site.agent.output.slice(from)).toMatch(
-            /msg="Synchronize failed".* clock="behind: this agent's own SVID/,
+            /msg="Synchronize failed".* clock="behind, or ahead before: this agent's own SVID/,
           );
         },
         PATIENCE_MS,
@@ -126,6 +138,27 @@ describe.skipIf(faketime === undefined)('a clock that is set while everything ru
       await eventually(
         'both roots in the hands of the workload, as the agent has synchronised again',
         () => expect(rootsOf(scene.source)).toBe(2),
+        PATIENCE_MS,
+      );
+    },
+    TEST_MS,
+  );
+
+  it(
+    'back while the agent is down: it says what is wrong when it starts',
+    async () => {
+      const { site, time } = await open('24h');
+      await site.agent.stop();
+      const from = site.agent.output.length;
+      time.set(-HOUR);
+      site.agent.start();
+      await eventually(
+        'an agent that sees it',
+        () => {
+          expect(site.agent.output.slice(from)).toMatch(
+            /msg="Failed to initialize manager" clock="behind, or ahead before: this agent's own SVID is valid from/,
+          );
+        },
         PATIENCE_MS,
       );
     },

@@ -58,7 +58,8 @@ export async function testAuthority(trustDomain: TrustDomain): Promise<TestAutho
     },
     svidFor({ spiffeId, revisionNumber }) {
       const leaf = issueSvid(ca, spiffeId);
-      return { chain: [leaf.der], privateKey: leaf.key.privateKey, notBefore: 0, notAfter: 1, revisionNumber };
+      const { privateKey } = leaf.key;
+      return { chain: [leaf.der], privateKey, notBefore: 0, notAfter: 1, receivedAt: 0, revisionNumber };
     },
     token: ({ id, audience, now }) =>
       signJwtSvid({
